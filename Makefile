@@ -1,0 +1,57 @@
+# Everything is set up in .venv, from PyPI, with nothing installed before but Python >= 3.10 (with venv), a C++20
+# compiler and make. A second run does only what has changed.
+#
+#   make demo   train a small detector on the stream for a minute and draw demo.png
+#               (MESHES=folder PHOTOS=folder: with files of yours)
+#   make test   the test suite        make lint   style, types and formats
+#   make bench  images per second     make wheel  dist/*.whl       make clean
+PYTHON ?= python3
+TORCH ?= torch>=2.13 torchvision
+MESHES ?=
+PHOTOS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := $(shell find csrc -type f)
+
+.PHONY: setup demo test lint bench wheel clean
+
+setup: .venv/setup.stamp
+
+# A torch that is in .venv already and new enough stays. The build runs against it (no isolation), so torch and the
+# build requirements come first.
+.venv/torch.stamp:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fastsynth needs Python >= 3.10; make PYTHON=...")'
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(PIP) install $(foreach requirement,$(TORCH),'$(requirement)')
+	$(PIP) install 'scikit-build-core>=0.10' 'cmake>=3.25' ninja
+	touch $@
+
+.venv/setup.stamp: .venv/torch.stamp pyproject.toml $(SOURCES)
+	$(PIP) install --no-build-isolation --editable '.[test]'
+	touch $@
+
+.venv/lint.stamp: .venv/setup.stamp
+	$(PIP) install --no-build-isolation --editable '.[test,lint]'
+	touch $@
+
+demo: setup
+	$(BIN)/python -m fastsynth.demo $(if $(MESHES),--meshes '$(MESHES)') $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: .venv/lint.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/clang-format --dry-run -Werror $(filter %.h %.cpp %.cu %.cuh,$(SOURCES))
+
+bench: setup
+	$(BIN)/fastsynth bench
+
+wheel: .venv/torch.stamp
+	$(PIP) wheel . --no-build-isolation --no-deps --wheel-dir dist
+
+clean:
+	rm -rf build dist demo.png .venv/setup.stamp fastsynth/_C.abi3.so

@@ -1,0 +1,31 @@
+// The CUDA half: one registration.
+#include "schedule/cuda.cuh"  // first: the kernels are written over its lanes
+
+#include "ops/all.h"
+
+namespace fastsynth {
+
+struct Cuda {
+  // On the current stream of the tensor's device. No synchronisation.
+  template <class Kernel>
+  static void run(const Tensor& like, const Kernel& kernel) {
+    const int64_t count = tile_count(kernel, CudaTile::kSide, 0);
+    if (count == 0) return;
+    const int32_t device = like.get_device_index();
+    const torch::stable::accelerator::DeviceGuard guard(device);
+    const auto stream = static_cast<cudaStream_t>(torch::stable::accelerator::getCurrentStream(device).nativeHandle());
+    const unsigned blocks = unsigned(count < kMaxBlocks ? count : kMaxBlocks);
+    run_tiles<<<blocks, Kernel::template lanes<CudaTile>(), 0, stream>>>(kernel, count);
+    const cudaError_t error = cudaGetLastError();
+    STD_TORCH_CHECK(error == cudaSuccess, "fastsynth: kernel launch failed: ", cudaGetErrorString(error));
+  }
+
+  static void expect_writes(Tensor&) {}
+
+  // What the CPU raises, CUDA skips: reading the flag would stall the stream.
+  static void refuse(const Tensor&, const char*, int64_t, const char*) {}
+};
+
+}  // namespace fastsynth
+
+STABLE_TORCH_LIBRARY_IMPL(fastsynth, CUDA, m) { fastsynth::register_ops<fastsynth::Cuda>(m); }

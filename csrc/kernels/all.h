@@ -1,0 +1,27 @@
+// Every kernel of the library. FS_KERNELS(X) names them once for each schedule.
+#pragma once
+
+#include "draw.h"
+#include "image.h"
+#include "pointwise.h"
+#include "prepare.h"
+#include "random.h"
+#include "rasterize.h"
+
+#define FS_KERNELS(X)                                                                                       \
+  X(Prepare) X(LooseBoxes) X(Draw) X(SnapCorners) X(BoundRuns) X(RasterizeClip) X(UniformNumbers)            \
+  X(NormalNumbers) X(TransformVertices) X(Interpolate) X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce)
+
+namespace fastsynth {
+
+// Kernels that work on pixel tiles need the schedule's tile side to count them.
+template <class Kernel>
+FS_HD auto tile_count(const Kernel& kernel, int side, int) -> decltype(kernel.tiles(side)) {
+  return kernel.tiles(side);
+}
+template <class Kernel>
+FS_HD auto tile_count(const Kernel& kernel, int, long) -> decltype(kernel.tiles()) {
+  return kernel.tiles();
+}
+
+}  // namespace fastsynth

@@ -1,0 +1,82 @@
+// What the fused drawing kernel reads and writes.
+#pragma once
+
+#include "pixel.h"
+#include "raster.h"
+
+namespace fastsynth {
+
+constexpr int kListed = 256;         // meshlets culled at a time
+constexpr int kCountedShared = 128;  // instances whose extents a tile keeps in shared memory
+
+struct DrawView {
+  AssetView assets;
+  SceneView scene;
+  LookView look;
+  const Prepared* prepared;
+  int32_t width, height;  // [samples]
+  int32_t grid;           // samples along a pixel's side; 1 when labels are drawn
+  int32_t face_bits;      // of a visibility number; the instance stands above them
+  // Outputs, null where not asked for. Pixels are [B, H / grid, W / grid].
+  float* rgb_float;       // [B, 3, H, W] display-referred, or linear radiance when `linear`
+  uint8_t* rgb_byte;
+  int32_t linear;
+  int32_t *instance_id, *triangle_id, *semantic_id;
+  const int32_t* mesh_class;
+  float *depth, *distance, *normals, *object_coordinates, *uv;
+  int32_t* seen;          // [B, N, 5] extent of the visible pixels (max inclusive) and their number
+  int32_t* total;         // [B, N] pixels if nothing else stood in the way
+  uint8_t* amodal;        // [B, N, H, W]
+};
+
+template <class Tile>
+struct DrawShared {
+  RasterShared<Tile> raster;
+  alignas(64) int32_t x[Tile::kGroup * kMeshletVertices];
+  alignas(64) int32_t y[Tile::kGroup * kMeshletVertices];
+  alignas(64) float z[Tile::kGroup * kMeshletVertices];
+  int32_t list[kListed];
+  int32_t listed;
+  int32_t covered;
+  int32_t seen[kCountedShared][5];  // min x, min y, max x, max y, pixels
+};
+
+// Where the lanes' samples lie in the image.
+template <class Tile>
+struct Position {
+  using Int = typename Tile::Int;
+  int32_t left, top;  // of the block
+  Int x, y;
+  typename Tile::Mask inside;
+
+  FS_KERNEL Position(Int pixel, const TileFrame& frame) : Position(pixel, frame, Tile::kSide / Tile::kBlock) {}
+  FS_KERNEL Position(Int pixel, const TileFrame& frame, int32_t blocks) {
+    const int32_t block = lead(pixel) / (Tile::kBlock * Tile::kBlock);
+    left = frame.left + block % blocks * Tile::kBlock;
+    top = frame.top + block / blocks * Tile::kBlock;
+    x = block_x(pixel) + Int(left);
+    y = block_y(pixel) + Int(top);
+    inside = (x < Int(frame.width)) & (y < Int(frame.height));
+  }
+};
+
+
+// Number of sample (x, y) of a tile in its visibility.
+template <class Tile, class Int>
+FS_KERNEL Int sample_number(Int x, Int y) {
+  constexpr int kBlocks = Tile::kSide / Tile::kBlock, kShift = Tile::kBlock == 4 ? 2 : 0;
+  static_assert(Tile::kBlock == 1 || Tile::kBlock == 4);
+  const Int block = multiply(y >> kShift, Int(kBlocks)) + (x >> kShift);
+  return (block << (2 * kShift)) + ((y & Int(Tile::kBlock - 1)) << kShift) + (x & Int(Tile::kBlock - 1));
+}
+
+FS_KERNEL void include_seen(int32_t* to, int32_t x0, int32_t y0, int32_t x1, int32_t y1, int32_t pixels) {
+  atomic_min(to, x0);
+  atomic_min(to + 1, y0);
+  atomic_max(to + 2, x1);
+  atomic_max(to + 3, y1);
+  atomic_add(to + 4, pixels);
+}
+
+
+}  // namespace fastsynth

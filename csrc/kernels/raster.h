@@ -1,0 +1,190 @@
+// Triangles of a list, in clip space, into the visibility of a tile. The caller says where corners come from; this is all that the scene's
+// meshlets and the plain `rasterize` have in common.
+#pragma once
+
+#include "cover.h"
+
+namespace fastsynth {
+
+// Marks a snapped corner that the 32-bit path cannot take: behind the near plane, not finite, or far away.
+constexpr int32_t kNotSimple = -(1 << 29);
+constexpr int kQueue = 48;        // large triangles that the lanes of a tile draw together
+constexpr int kLargeArea = 64;    // [pixels] of its bounds, above which a triangle is queued
+
+enum Cull : int32_t { kCullNone = 0, kCullBack = 1, kCullFront = 2 };
+
+template <class Tile>
+struct RasterShared {
+  typename Tile::template Visibility<Tile::kSide * Tile::kSide> visibility;
+  typename Tile::CoverWord cover[Tile::kSide * Tile::kSide / 16];
+  Triangle<int64_t> queue[Tile::kCooperative ? kQueue : 1];
+  int32_t queue_face[Tile::kCooperative ? kQueue : 1];
+  int32_t queued;
+};
+
+// A corner in clip space to the grid; x is kNotSimple where it cannot be.
+template <class Float, class Int, class Mask>
+FS_KERNEL void snap(const Corner<Float>& c, float width, float height, Int& x, Int& y, Float& z, Mask active) {
+  const auto ahead = (c.z >= -c.w) & (c.w > Float(0.0f));
+  const Float inverse = Float(1.0f) / select(ahead, c.w, Float(1.0f));
+  const Float sx = snapped(c.x * inverse, width), sy = snapped(c.y * inverse, height);
+  z = c.z * inverse;
+  const auto near_by = (abs(sx) < Float(kFar)) & (abs(sy) < Float(kFar)) & (abs(z) < Float(3e38f));  // false for NaN
+  const auto simple = ahead & near_by & active;
+  x = select(simple, floor_int(sx), Int(kNotSimple));
+  y = select(simple, floor_int(sy), Int(0));
+}
+
+template <class Tile>
+struct Rasterizer {
+  using Float = typename Tile::Float;
+  using Int = typename Tile::Int;
+  using Mask = typename Tile::Mask;
+
+  Tile& tile;
+  RasterShared<Tile>& shared;
+  TileFrame frame;
+  bool covering;  // record coverage whatever the depth
+
+  FS_KERNEL typename Tile::CoverWord* words() const { return covering ? shared.cover : nullptr; }
+
+  // Lanes' triangles, already snapped. `face` names them to `corners`, `double_sided` and `holes`; `id` goes into the picture.
+  //   corners(face, Corner<float>[3]): the clip-space corners, for the triangles that need more care
+  //   culled(is_back, face, active): which lanes' triangles are not drawn, given which face away
+  //   culled_one(is_back, face): the same for one
+  //   holes(face) -> (x, y, inside) -> inside
+  template <class Corners, class Culled, class CulledOne, class Holes>
+  FS_KERNEL void draw(Mask active, const Int x[3], const Int y[3], const Float z[3], Int face, Int id, const Corners& corners,
+                      const Culled& culled, const CulledOne& culled_one, const Holes& holes) {
+    const Mask simple = (x[0] != Int(kNotSimple)) & (x[1] != Int(kNotSimple)) & (x[2] != Int(kNotSimple));
+    const Int left = min(min(x[0], x[1]), x[2]), right = max(max(x[0], x[1]), x[2]);
+    const Int top = min(min(y[0], y[1]), y[2]), bottom = max(max(y[0], y[1]), y[2]);
+    const Mask small = simple & ((right - left) < Int(kSmall)) & ((bottom - top) < Int(kSmall));
+    const Int min_x = max(first_pixel(left), Int(0)), min_y = max(first_pixel(top), Int(0));
+    const Int max_x = min(end_pixel(right), Int(frame.width)), max_y = min(end_pixel(bottom), Int(frame.height));
+    // Pixel centres of this tile inside the bounds? Most triangles of a fine mesh fall between the centres.
+    const Mask here = (max(min_x, Int(frame.left)) < min(max_x, Int(frame.left + Tile::kSide))) &
+                      (max(min_y, Int(frame.top)) < min(max_y, Int(frame.top + Tile::kSide)));
+    const Mask careful = active & mask_not(small) & (here | mask_not(simple));
+    if (any(careful)) draw_carefully(careful, face, id, corners, culled_one, holes);
+
+    Mask drawn = active & small & here;
+    if (!any(drawn)) return;
+    const Int x1 = x[1] - x[0], y1 = y[1] - y[0], x2 = x[2] - x[0], y2 = y[2] - y[0];
+    const Int area = select(drawn, multiply(x1, y2) - multiply(x2, y1), Int(0));
+    drawn = drawn & (area != Int(0));
+    drawn = drawn & mask_not(culled(area > Int(0), face, drawn));
+    if (!any(drawn)) return;
+
+    // Clockwise as seen, so that the inside is positive.
+    const Mask turned = area < Int(0);
+    const Int cx[3] = {x[0], select(turned, x[2], x[1]), select(turned, x[1], x[2])};
+    const Int cy[3] = {y[0], select(turned, y[2], y[1]), select(turned, y[1], y[2])};
+    const Int px = (min_x << 8) + Int(kSubpixels / 2), py = (min_y << 8) + Int(kSubpixels / 2);
+    Int step_x[3], step_y[3], edge[3];
+    for (int i = 0; i < 3; ++i) {
+      const int b = i == 2 ? 0 : i + 1;
+      const Int dx = cx[b] - cx[i], dy = cy[b] - cy[i];
+      edge[i] = (multiply(dx, py - cy[i]) - multiply(dy, px - cx[i]) - select(owns(dx, dy), Int(0), Int(1))) >> 8;
+      step_x[i] = -dy;
+      step_y[i] = dx;
+    }
+    const Float inverse = Float(1.0f) / to_float(select(drawn, area, Int(1)));
+    const Float z1 = z[1] - z[0], z2 = z[2] - z[0];
+    const Float slope_x = (z1 * to_float(y2) - z2 * to_float(y1)) * inverse, slope_y = (z2 * to_float(x1) - z1 * to_float(x2)) * inverse;
+    const auto k_ex0 = keep(edge[0]), k_ex1 = keep(edge[1]), k_ex2 = keep(edge[2]);
+    const auto k_sx0 = keep(step_x[0]), k_sx1 = keep(step_x[1]), k_sx2 = keep(step_x[2]);
+    const auto k_sy0 = keep(step_y[0]), k_sy1 = keep(step_y[1]), k_sy2 = keep(step_y[2]);
+    const auto k_min_x = keep(min_x), k_min_y = keep(min_y), k_max_x = keep(max_x), k_max_y = keep(max_y);
+    const auto k_z = keep(z[0] + slope_x * to_float(px - x[0]) + slope_y * to_float(py - y[0]));
+    const auto k_zx = keep(slope_x * Float(float(kSubpixels))), k_zy = keep(slope_y * Float(float(kSubpixels)));
+    const auto k_z_min = keep(min(min(z[0], z[1]), z[2])), k_z_max = keep(max(max(z[0], z[1]), z[2]));
+    const auto k_id = keep(id), k_face = keep(face);
+    tile.serially(drawn, [&](int lane) {
+      const Triangle<int32_t> t = {{k_sx0[lane], k_sx1[lane], k_sx2[lane]}, {k_sy0[lane], k_sy1[lane], k_sy2[lane]},
+                                   {k_ex0[lane], k_ex1[lane], k_ex2[lane]}, k_min_x[lane], k_min_y[lane],
+                                   k_min_x[lane], k_min_y[lane], k_max_x[lane], k_max_y[lane],
+                                   k_z[lane], k_zx[lane], k_zy[lane], k_z_min[lane], k_z_max[lane], k_id[lane]};
+      emit(t, k_face[lane], holes);
+    });
+  }
+
+  // Draws what draw() left for all lanes to do together. Between two sync().
+  template <class Holes>
+  FS_KERNEL void draw_queue(const Holes& holes) {
+    if constexpr (Tile::kCooperative) {
+      const int32_t queued = min(shared.queued, kQueue);
+      for (int32_t i = 0; i < queued; ++i) {
+        const Triangle<int64_t> t = shared.queue[i];
+        cover_together(tile, shared.visibility, words(), t, frame, holes(shared.queue_face[i]));
+      }
+    }
+  }
+
+ private:
+  template <class E, class Holes>
+  FS_KERNEL void emit(const Triangle<E>& t, int32_t face, const Holes& holes) {
+    if constexpr (Tile::kCooperative) {
+      if ((t.max_x - t.min_x) * (t.max_y - t.min_y) > kLargeArea) {
+        const int32_t slot = tile.next(&shared.queued);
+        if (slot < kQueue) {
+          Triangle<int64_t>& q = shared.queue[slot];
+          for (int i = 0; i < 3; ++i) {
+            q.step_x[i] = t.step_x[i];
+            q.step_y[i] = t.step_y[i];
+            q.edge[i] = t.edge[i];
+          }
+          q.origin_x = t.origin_x;
+          q.origin_y = t.origin_y;
+          q.min_x = t.min_x;
+          q.min_y = t.min_y;
+          q.max_x = t.max_x;
+          q.max_y = t.max_y;
+          q.z_0 = t.z_0;
+          q.z_x = t.z_x;
+          q.z_y = t.z_y;
+          q.z_min = t.z_min;
+          q.z_max = t.z_max;
+          q.id = t.id;
+          shared.queue_face[slot] = face;
+          return;
+        }
+      }
+    }
+    cover(tile, shared.visibility, words(), t, frame, holes(face));
+  }
+
+  // Large triangles, and those that need clipping: one at a time.
+  template <class Corners, class CulledOne, class Holes>
+  FS_KERNEL void draw_carefully(Mask careful, Int face, Int id, const Corners& corners, const CulledOne& culled, const Holes& holes) {
+    const auto k_face = keep(face), k_id = keep(id);
+    tile.serially(careful, [&](int lane) {
+      Corner<float> polygon[kMaxCorners];
+      corners(k_face[lane], polygon);
+      const int count = clip(polygon, 3, frame.width, frame.height);
+      if (count < 3) return;
+      int32_t x[kMaxCorners], y[kMaxCorners];
+      float z[kMaxCorners];
+      for (int i = 0; i < count; ++i) {
+        const float inverse = 1.0f / polygon[i].w;
+        const float sx = snapped(polygon[i].x * inverse, float(frame.width)), sy = snapped(polygon[i].y * inverse, float(frame.height));
+        z[i] = polygon[i].z * inverse;
+        if (!(abs(sx) < 3e8f) || !(abs(sy) < 3e8f) || !(abs(z[i]) < 3e38f)) return;  // not finite
+        x[i] = floor_int(sx);
+        y[i] = floor_int(sy);
+      }
+      int64_t area = 0;
+      for (int i = 2; i < count; ++i)
+        area += int64_t(x[i - 1] - x[0]) * (y[i] - y[0]) - int64_t(x[i] - x[0]) * (y[i - 1] - y[0]);
+      if (area == 0 || culled(area > 0, k_face[lane])) return;
+      for (int i = 2; i < count; ++i) {
+        const int32_t fan_x[3] = {x[0], x[i - 1], x[i]}, fan_y[3] = {y[0], y[i - 1], y[i]};
+        const float fan_z[3] = {z[0], z[i - 1], z[i]};
+        Triangle<int64_t> t;
+        if (set_up(fan_x, fan_y, fan_z, k_id[lane], frame.width, frame.height, t)) emit(t, k_face[lane], holes);
+      }
+    });
+  }
+};
+
+}  // namespace fastsynth

@@ -1,0 +1,228 @@
+// Triangles given in clip space to fragments: what is seen at each pixel, its barycentrics and depth.
+//
+// Three kernels: corners are snapped once; runs of kRun faces get their bounds; tiles skip the runs that do not reach them.
+#pragma once
+
+#include "raster.h"
+
+namespace fastsynth {
+
+constexpr int kRun = 64;  // faces culled together
+
+struct ClipView {
+  const float* clip;      // [B, V, 4]
+  const int32_t* faces;   // [F, 3]
+  const int32_t* ranges;  // [B, 2] first face, number of faces; or null: all faces in every image
+  int32_t images, vertices, face_count;
+  int32_t width, height;
+  int32_t *x, *y;         // [B, V] snapped
+  float* z;               // [B, V] z/w
+  int32_t* bounds;        // [B, runs, 4] of each run in pixels, max exclusive
+  int32_t* bad;           // [1] 1 + a face that names a vertex that is not there
+
+  FS_HD int32_t runs() const { return (face_count + kRun - 1) / kRun; }
+  FS_HD bool in_range(int64_t image, int32_t face) const {
+    return !ranges || (face >= ranges[2 * image] && int64_t(face) < int64_t(ranges[2 * image]) + ranges[2 * image + 1]);
+  }
+};
+
+struct SnapCorners : ClipView {
+  static constexpr int kItems = 4096;
+  template <class Tile>
+  struct Shared {};
+  template <class Tile>
+  static constexpr int lanes() {
+    return 256;
+  }
+  FS_HD int64_t tiles() const { return (int64_t(images) * vertices + kItems - 1) / kItems; }
+
+  template <class Tile>
+  FS_KERNEL void operator()(Tile& tile, Shared<Tile>&) const {
+    using Float = typename Tile::Float;
+    using Int = typename Tile::Int;
+    using Mask = typename Tile::Mask;
+    const int64_t first = tile.index * kItems, total = int64_t(images) * vertices;
+    const float* p = clip + 4 * first;
+    tile.for_each(int32_t(min(total - first, int64_t(kItems))), [&](Int i, Mask active) {
+      const Int at = i << 2;
+      const Corner<Float> c{gather(p, at, active), gather(p + 1, at, active), gather(p + 2, at, active), gather(p + 3, at, active)};
+      Int sx, sy;
+      Float sz;
+      snap(c, float(width), float(height), sx, sy, sz, active);
+      scatter(x + first, i, sx, active);
+      scatter(y + first, i, sy, active);
+      scatter(z + first, i, sz, active);
+    });
+  }
+};
+
+struct BoundRuns : ClipView {
+  static constexpr int kItems = 64;
+  template <class Tile>
+  struct Shared {};
+  template <class Tile>
+  static constexpr int lanes() {
+    return kItems;
+  }
+  FS_HD int64_t tiles() const { return (int64_t(images) * runs() + kItems - 1) / kItems; }
+
+  template <class Tile>
+  FS_KERNEL void operator()(Tile& tile, Shared<Tile>&) const {
+    const int64_t first = tile.index * kItems, total = int64_t(images) * runs();
+    tile.for_one(int32_t(min(total - first, int64_t(kItems))), [&](int32_t k) {
+      const int64_t item = first + k, image = item / runs();
+      const int32_t begin = int32_t(item % runs()) * kRun;
+      int32_t box[4] = {INT32_MAX, INT32_MAX, INT32_MIN, INT32_MIN};
+      for (int32_t face = begin; face < min(begin + kRun, face_count); ++face) {
+        if (!in_range(image, face)) continue;
+        for (int i = 0; i < 3; ++i) {
+          const int32_t v = faces[3 * int64_t(face) + i];
+          if (v < 0 || v >= vertices) {
+            atomic_max(bad, face + 1);
+            continue;
+          }
+          const int64_t at = image * vertices + v;
+          if (x[at] == kNotSimple) {  // may reach anywhere once it is clipped
+            box[0] = box[1] = INT32_MIN;
+            box[2] = box[3] = INT32_MAX;
+          }
+          box[0] = min(box[0], x[at] == kNotSimple ? box[0] : first_pixel(x[at]));
+          box[1] = min(box[1], x[at] == kNotSimple ? box[1] : first_pixel(y[at]));
+          box[2] = max(box[2], x[at] == kNotSimple ? box[2] : end_pixel(x[at]));
+          box[3] = max(box[3], x[at] == kNotSimple ? box[3] : end_pixel(y[at]));
+        }
+      }
+      for (int i = 0; i < 4; ++i) bounds[4 * item + i] = box[i];
+    });
+  }
+};
+
+struct RasterizeClip : ClipView {
+  template <class Tile>
+  struct Shared {
+    RasterShared<Tile> raster;
+  };
+  template <class Tile>
+  static constexpr int lanes() {
+    return 256;
+  }
+
+  int32_t cull;
+  int32_t* triangle_id;  // [B, H, W] out
+  float* barycentric;    // [B, H, W, 2] out
+  float* depth;          // [B, H, W] out
+
+  FS_HD int32_t tiles_x(int side) const { return (width + side - 1) / side; }
+  FS_HD int32_t tiles_y(int side) const { return (height + side - 1) / side; }
+  FS_HD int64_t tiles(int side) const { return int64_t(images) * tiles_x(side) * tiles_y(side); }
+
+  template <class Tile>
+  FS_KERNEL void operator()(Tile& tile, Shared<Tile>& shared) const {
+    using Int = typename Tile::Int;
+    using Mask = typename Tile::Mask;
+    const int32_t across = tiles_x(Tile::kSide), per_image = across * tiles_y(Tile::kSide);
+    const int64_t image = tile.index / per_image;
+    const int32_t place = int32_t(tile.index % per_image);
+    const TileFrame frame{place % across * Tile::kSide, place / across * Tile::kSide, width, height};
+    tile.for_each(Tile::kSide * Tile::kSide, [&](Int pixel, Mask) { shared.raster.visibility.clear(pixel); });
+    tile.sync();
+    for (int32_t run = 0; run < runs(); run += Tile::kGroup) {
+      if constexpr (Tile::kCooperative) {
+        tile.for_one(1, [&](int32_t) { shared.raster.queued = 0; });
+        tile.sync();
+      }
+      tile.for_groups(min(int32_t(Tile::kGroup), runs() - run), kRun, [&](int32_t g, Int k, Mask active) {
+        const int32_t* box = bounds + 4 * (image * runs() + run + g);
+        if (box[0] >= frame.left + Tile::kSide || box[1] >= frame.top + Tile::kSide || box[2] <= frame.left || box[3] <= frame.top) return;
+        draw_faces(tile, shared, frame, image, k + Int((run + g) * kRun), active);
+      });
+      if constexpr (Tile::kCooperative) {
+        tile.sync();
+        Rasterizer<Tile>{tile, shared.raster, frame, false}.draw_queue(Solid<Tile>{});
+      }
+      tile.sync();
+    }
+    tile.for_each(Tile::kSide * Tile::kSide, [&](Int pixel, Mask) { write(tile, shared, frame, image, pixel); });
+  }
+
+ private:
+  template <class Tile>
+  struct Solid {
+    struct Nothing {
+      FS_KERNEL typename Tile::Mask operator()(typename Tile::Int, typename Tile::Int, typename Tile::Mask inside) const { return inside; }
+    };
+    FS_KERNEL Nothing operator()(int32_t) const { return {}; }
+  };
+
+  template <class Tile, class Int, class Mask>
+  FS_KERNEL void draw_faces(Tile& tile, Shared<Tile>& shared, const TileFrame& frame, int64_t image, Int face, Mask active) const {
+    using Float = typename Tile::Float;
+    const int64_t base = image * vertices;
+    active = active & (face < Int(face_count));
+    if (ranges) {
+      const int32_t begin = ranges[2 * image], end = int32_t(min(int64_t(begin) + ranges[2 * image + 1], int64_t(face_count)));
+      active = active & (face >= Int(begin)) & (face < Int(end));
+    }
+    const Int at = face + face + face;
+    Int sx[3], sy[3];
+    Float sz[3];
+    for (int i = 0; i < 3; ++i) {
+      const Int v = gather(faces + i, at, active);
+      active = active & (v >= Int(0)) & (v < Int(vertices));
+      sx[i] = gather(x + base, v, active);
+      sy[i] = gather(y + base, v, active);
+      sz[i] = gather(z + base, v, active);
+    }
+    if (!any(active)) return;
+    const auto corners = [&](int32_t f, Corner<float>* polygon) {
+      for (int i = 0; i < 3; ++i) {
+        const float* c = clip + 4 * (base + faces[3 * int64_t(f) + i]);
+        polygon[i] = {c[0], c[1], c[2], c[3]};
+      }
+    };
+    // Positive area is clockwise as seen: the back.
+    const auto culled = [&](Mask positive, Int, Mask drawn) -> Mask {
+      if (cull == kCullNone) return Mask(false);
+      return drawn & (cull == kCullBack ? positive : mask_not(positive));
+    };
+    const auto culled_one = [&](bool positive, int32_t) { return cull == kCullBack ? positive : cull == kCullFront && !positive; };
+    Rasterizer<Tile>{tile, shared.raster, frame, false}.draw(active, sx, sy, sz, face, face, corners, culled, culled_one, Solid<Tile>{});
+  }
+
+  template <class Tile, class Int>
+  FS_KERNEL void write(Tile&, Shared<Tile>& shared, const TileFrame& frame, int64_t image, Int pixel) const {
+    using Float = typename Tile::Float;
+    using Mask = typename Tile::Mask;
+    constexpr int kBlocks = Tile::kSide / Tile::kBlock;
+    const int32_t block = lead(pixel) / (Tile::kBlock * Tile::kBlock);
+    const int32_t left = frame.left + block % kBlocks * Tile::kBlock, top = frame.top + block / kBlocks * Tile::kBlock;
+    const Int px = block_x(pixel) + Int(left), py = block_y(pixel) + Int(top);
+    const Mask inside = (px < Int(width)) & (py < Int(height));
+    if (!any(inside)) return;
+    const Int id = select(inside, shared.raster.visibility.id(pixel), Int(-1));
+    const Mask hit = id >= Int(0);
+    const int64_t first = (image * height + top) * width + left;
+    store_block(triangle_id + first, width, id, inside);
+    Float w_0(0.0f), w_1(0.0f), depth_here(0.0f);
+    if (any(hit)) {
+      Vec3<Float> v[3];
+      for (int i = 0; i < 3; ++i) {
+        const Int at = gather(faces + i, id + id + id, hit) << 2;
+        const float* c = clip + 4 * image * vertices;
+        v[i] = {gather(c, at, hit), gather(c + 1, at, hit), gather(c + 3, at, hit)};
+      }
+      const float per_x = 2.0f / float(width), per_y = 2.0f / float(height);
+      const Float ndc_x = (to_float(px) + Float(0.5f)) * Float(per_x) - Float(1.0f), ndc_y = (to_float(py) + Float(0.5f)) * Float(per_y) - Float(1.0f);
+      const Hit<Float> h = intersect(v[0], v[1], v[2], ndc_x, ndc_y, per_x, per_y);
+      w_0 = select(hit, h.w0, w_0);
+      w_1 = select(hit, h.w1, w_1);
+      depth_here = select(hit, h.depth, depth_here);
+    }
+    const Int lanes_x = block_x(pixel), at = multiply(block_y(pixel), Int(2 * width)) + lanes_x + lanes_x;
+    scatter(barycentric + 2 * first, at, w_0, inside);
+    scatter(barycentric + 2 * first + 1, at, w_1, inside);
+    store_block(depth + first, width, depth_here, inside);
+  }
+};
+
+}  // namespace fastsynth

@@ -1,0 +1,258 @@
+// From the visibility of a tile to pictures and labels.
+#pragma once
+
+#include "draw_view.h"
+
+namespace fastsynth {
+
+// What is the same for all pixels of an image: gains, and the display values of a background that is one colour.
+struct Imaging {
+  float gain[3];
+  bool flat;
+  float flat_shown[3];
+};
+FS_KERNEL Imaging imaging_of(const DrawView& d, int64_t image) {
+  const float* c = d.look.background_color + 6 * image;
+  const float gain = exp2_of(d.look.exposure[image]);
+  Imaging imaging;
+  imaging.flat = valid_row(d.look.photo_id[image], d.look.photos.count) < 0;
+  for (int i = 0; i < 3; ++i) {
+    imaging.gain[i] = d.linear ? 1.0f : gain * d.look.white_balance[3 * image + i];
+    imaging.flat = imaging.flat && c[i] == c[3 + i];
+    imaging.flat_shown[i] = d.linear ? c[i] : develop(c[i] * imaging.gain[i], d.look.tone);
+  }
+  return imaging;
+}
+
+// Writes display values, planar.
+template <class Tile>
+FS_KERNEL void store_color(const DrawView& d, int64_t image, int32_t width, int32_t height, const Position<Tile>& at,
+                           const typename Tile::Float shown[3], typename Tile::Mask inside) {
+  using Float = typename Tile::Float;
+  const int64_t plane = int64_t(width) * height;
+  const int64_t first = image * 3 * plane + int64_t(at.top) * width + at.left;
+  for (int i = 0; i < 3; ++i) {
+    if (d.rgb_byte) {
+      store_block(d.rgb_byte + first + i * plane, width, to_int(shown[i] * Float(255.0f) + Float(0.5f)), inside);
+    } else {
+      store_block(d.rgb_float + first + i * plane, width, shown[i], inside);
+    }
+  }
+}
+
+// Takes linear radiance through exposure and the tone curve and writes it.
+template <class Tile>
+FS_KERNEL void write_color(const DrawView& d, int64_t image, int32_t width, int32_t height, const Position<Tile>& at, const Imaging& imaging,
+                           Vec3<typename Tile::Float> c, typename Tile::Mask inside) {
+  using Float = typename Tile::Float;
+  Float shown[3] = {c.x, c.y, c.z};
+  if (!d.linear)
+    for (int i = 0; i < 3; ++i) shown[i] = develop(shown[i] * Float(imaging.gain[i]), d.look.tone);
+  store_color(d, image, width, height, at, shown, inside);
+}
+
+FS_KERNEL Lights lights_of(const DrawView& d, int64_t image) {
+  const LookView& k = d.look;
+  const int64_t first = image * k.lights;
+  return {k.lights, k.light_kind + first, k.light_position + 3 * first, k.light_direction + 3 * first,
+          k.light_color + 3 * first, k.light_cone + 2 * first, k.ambient + 27 * image};
+}
+
+// The camera's centre in the world.
+struct Eye {
+  float at[3];
+};
+FS_KERNEL Eye eye_of(const DrawView& d, int64_t image) {
+  const float* m = d.scene.camera_from_world + 16 * image;  // rigid: the inverse is the transpose
+  Eye eye;
+  for (int c = 0; c < 3; ++c) eye.at[c] = -(m[c] * m[3] + m[4 + c] * m[7] + m[8 + c] * m[11]);
+  return eye;
+}
+
+template <class Tile>
+using TileSeen = Seen<typename Tile::Float, typename Tile::Int>;
+
+// What the lanes see of one instance at samples (x, y). Without `attributes`, corners have positions only.
+template <class Tile>
+FS_KERNEL TileSeen<Tile> see(const DrawView& d, const Prepared& p, typename Tile::Int face, typename Tile::Int x, typename Tile::Int y,
+                             bool attributes, typename Tile::Mask active) {
+  using Float = typename Tile::Float;
+  TileSeen<Tile> seen;
+  seen.rows = face_rows(d.assets, face, active);
+  if (attributes) {
+    seen.a = load_vertex<Float>(d.assets, seen.rows.a, active);
+    seen.b = load_vertex<Float>(d.assets, seen.rows.b, active);
+    seen.c = load_vertex<Float>(d.assets, seen.rows.c, active);
+  } else {
+    const auto only = [&](typename Tile::Int row) {
+      const Vec3<Float> at = load_position<Float>(d.assets, row, active);
+      const Float none(0.0f);
+      return Vertex<Float>{{at.x, at.y, at.z, none, none, none, none, none}};
+    };
+    seen.a = only(seen.rows.a);
+    seen.b = only(seen.rows.b);
+    seen.c = only(seen.rows.c);
+  }
+  const Vec3<Float> a = seen.a.position(), b = seen.b.position(), c = seen.c.position();
+  const float per_x = 2.0f / float(d.width), per_y = 2.0f / float(d.height);
+  const Float ndc_x = (to_float(x) + Float(0.5f)) * Float(per_x) - Float(1.0f);
+  const Float ndc_y = (to_float(y) + Float(0.5f)) * Float(per_y) - Float(1.0f);
+  seen.hit = intersect(p.clip.point(a), p.clip.point(b), p.clip.point(c), ndc_x, ndc_y, per_x, per_y);
+  // Nothing before the near plane is drawn, so nothing seen is nearer.
+  seen.hit.depth = max(seen.hit.depth, Float(d.scene.near));
+  seen.position = weigh(a, b, c, seen.hit);
+  return seen;
+}
+
+template <class Tile>
+FS_KERNEL void blend(Vec3<typename Tile::Float>& into, Vec3<typename Tile::Float> from, typename Tile::Mask where) {
+  into = {select(where, from.x, into.x), select(where, from.y, into.y), select(where, from.z, into.z)};
+}
+
+// Radiance of the samples' surfaces into `color`.
+template <class Tile>
+FS_KERNEL void add_surfaces(const DrawView& d, Tile& tile, const Lights& lights, const Eye& eye, const Prepared& p,
+                            int64_t instance, const TileSeen<Tile>& seen, typename Tile::Mask active, Vec3<typename Tile::Float>& color) {
+  using Mask = typename Tile::Mask;
+  tile.for_unique(seen.rows.material, active, [&](int32_t material, Mask same) {
+    blend<Tile>(color, surface_radiance(d.assets, d.look, lights, p, instance, material, seen, eye.at, same), same);
+  });
+}
+
+template <class Tile>
+FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& shared, const TileFrame& frame, int64_t image) {
+  using Float = typename Tile::Float;
+  using Int = typename Tile::Int;
+  using Mask = typename Tile::Mask;
+  const bool color = d.rgb_float || d.rgb_byte;
+  const bool surfaces = color || d.depth || d.distance || d.normals || d.object_coordinates || d.uv;
+  const bool attributes = color || d.normals || d.uv;
+  const Lights lights = color ? lights_of(d, image) : Lights{};
+  const Imaging imaging = color ? imaging_of(d, image) : Imaging{};
+  const Eye eye = eye_of(d, image);
+  const int64_t plane = int64_t(d.width) * d.height;
+  tile.for_each(Tile::kSide * Tile::kSide, [&](Int pixel, Mask) {
+    const Position<Tile> at(pixel, frame);
+    if (!any(at.inside)) return;
+    const Int number = shared.raster.visibility.id(pixel);
+    const Mask hit = at.inside & (number >= Int(0));
+    const int64_t first = image * plane + int64_t(at.top) * d.width + at.left;
+    const int64_t first_3 = first + 2 * image * plane;
+    const Int slot = select(hit, number >> d.face_bits, Int(-1));
+    if (d.instance_id) store_block(d.instance_id + first, d.width, slot, at.inside);
+
+    Vec3<Float> radiance;
+    const bool plain = color && imaging.flat && !any(hit);
+    if (color && !all(hit) && !plain)
+      radiance = background_radiance(d.look, image, to_float(at.x), to_float(at.y), float(d.width), float(d.height), at.inside);
+    Float depth(0.0f), distance(0.0f);
+    Int triangle(-1), semantic(-1);
+    Vec3<Float> normal{depth, depth, depth}, object = normal, uv = normal;
+    tile.for_unique(slot, hit, [&](int32_t n, Mask same) {
+      const int64_t instance = image * d.scene.instances + n;
+      const Prepared& p = d.prepared[instance];
+      if (d.seen) {
+        const auto e = extent(same);
+        if (n < kCountedShared) {
+          int32_t* s = shared.seen[n];
+          tile.least(s, at.left + e.min_x);
+          tile.least(s + 1, at.top + e.min_y);
+          tile.most(s + 2, at.left + e.max_x);
+          tile.most(s + 3, at.top + e.max_y);
+          tile.add(s + 4, count(same));
+        } else {
+          include_seen(d.seen + 5 * instance, at.left + e.min_x, at.top + e.min_y, at.left + e.max_x, at.top + e.max_y, count(same));
+        }
+      }
+      const Int face = (number & Int((1 << d.face_bits) - 1)) + Int(p.first_face);
+      if (d.triangle_id) triangle = select(same, face, triangle);
+      if (d.semantic_id) semantic = select(same, Int(d.mesh_class[d.scene.mesh_id[instance]]), semantic);
+      if (!surfaces) return;
+      const TileSeen<Tile> seen = see<Tile>(d, p, face, at.x, at.y, attributes, same);
+      if (color) add_surfaces(d, tile, lights, eye, p, instance, seen, same, radiance);
+      if (d.depth) depth = select(same, seen.hit.depth, depth);
+      if (d.object_coordinates) blend<Tile>(object, seen.position, same);
+      if (d.distance) {
+        const Vec3<Float> from_eye = p.world.point(seen.position) - spread<Float>(eye.at);
+        distance = select(same, sqrt(dot(from_eye, from_eye)), distance);
+      }
+      if (d.uv) {
+        const Uv<Float> at_hit = uv_at(seen.a, seen.b, seen.c, seen.hit);
+        blend<Tile>(uv, {at_hit.u, at_hit.v, Float(0.0f)}, same);
+      }
+      if (d.normals) {
+        blend<Tile>(normal, load_affine(d.scene.camera_from_world + 16 * image).direction(seen_normal(p, seen)), same);
+      }
+    });
+    if (plain) {
+      const Float shown[3] = {Float(imaging.flat_shown[0]), Float(imaging.flat_shown[1]), Float(imaging.flat_shown[2])};
+      store_color(d, image, d.width, d.height, at, shown, at.inside);
+    } else if (color) {
+      write_color(d, image, d.width, d.height, at, imaging, radiance, at.inside);
+    }
+    if (d.triangle_id) store_block(d.triangle_id + first, d.width, triangle, at.inside);
+    if (d.semantic_id) store_block(d.semantic_id + first, d.width, semantic, at.inside);
+    if (d.depth) store_block(d.depth + first, d.width, depth, at.inside);
+    if (d.distance) store_block(d.distance + first, d.width, distance, at.inside);
+    const auto store_3 = [&](float* to, Vec3<Float> v) {
+      store_block(to + first_3, d.width, v.x, at.inside);
+      store_block(to + first_3 + plane, d.width, v.y, at.inside);
+      store_block(to + first_3 + 2 * plane, d.width, v.z, at.inside);
+    };
+    if (d.normals) store_3(d.normals, normal);
+    if (d.object_coordinates) store_3(d.object_coordinates, object);
+    if (d.uv) {
+      store_block(d.uv + first + image * plane, d.width, uv.x, at.inside);
+      store_block(d.uv + first + (image + 1) * plane, d.width, uv.y, at.inside);
+    }
+  });
+}
+
+// Colour at `grid` x `grid` samples a pixel, averaged in linear light.
+template <class Tile>
+FS_KERNEL void resolve_grid(const DrawView& d, Tile& tile, DrawShared<Tile>& shared, const TileFrame& frame, int64_t image) {
+  using Float = typename Tile::Float;
+  using Int = typename Tile::Int;
+  using Mask = typename Tile::Mask;
+  const Lights lights = lights_of(d, image);
+  const Imaging imaging = imaging_of(d, image);
+  const Eye eye = eye_of(d, image);
+  const int32_t side = Tile::kSide / d.grid;  // pixels; a multiple of the block's
+  const int32_t blocks = side / Tile::kBlock;
+  const int32_t width = d.width / d.grid, height = d.height / d.grid;
+  const TileFrame pixels{frame.left / d.grid, frame.top / d.grid, width, height};
+  tile.for_each(side * side, [&](Int pixel, Mask) {
+    const Position<Tile> at(pixel, pixels, blocks);
+    if (!any(at.inside)) return;
+    Vec3<Float> sum{Float(0.0f), Float(0.0f), Float(0.0f)};
+    for (int32_t s = 0; s < d.grid * d.grid; ++s) {
+      const Int in_x = multiply(at.x - Int(pixels.left), Int(d.grid)) + Int(s % d.grid), in_y = multiply(at.y - Int(pixels.top), Int(d.grid)) + Int(s / d.grid);
+      const Int x = in_x + Int(frame.left), y = in_y + Int(frame.top);
+      const Int number = shared.raster.visibility.id_at(sample_number<Tile>(in_x, in_y), at.inside);
+      const Mask hit = at.inside & (number >= Int(0));
+      Vec3<Float> radiance;
+      if (!all(hit))
+        radiance = background_radiance(d.look, image, to_float(x), to_float(y), float(d.width), float(d.height), at.inside);
+      const Int slot = select(hit, number >> d.face_bits, Int(-1));
+      tile.for_unique(slot, hit, [&](int32_t n, Mask same) {
+        const int64_t instance = image * d.scene.instances + n;
+        const Prepared& p = d.prepared[instance];
+        const Int face = (number & Int((1 << d.face_bits) - 1)) + Int(p.first_face);
+        add_surfaces(d, tile, lights, eye, p, instance, see<Tile>(d, p, face, x, y, true, same), same, radiance);
+      });
+      sum = sum + radiance;
+    }
+    write_color(d, image, width, height, at, imaging, sum * Float(1.0f / float(d.grid * d.grid)), at.inside);
+  });
+}
+
+template <class Tile>
+FS_KERNEL void resolve(const DrawView& d, Tile& tile, DrawShared<Tile>& shared, const TileFrame& frame, int64_t image) {
+  if (d.grid == 1) {
+    resolve_pixels(d, tile, shared, frame, image);
+  } else {
+    resolve_grid(d, tile, shared, frame, image);
+  }
+}
+
+}  // namespace fastsynth

@@ -1,0 +1,23 @@
+// Every op of the library, for one schedule.
+#pragma once
+
+#include "draw.h"
+#include "plain.h"
+
+namespace fastsynth {
+
+template <class Schedule, class Library>
+void register_ops(Library& m) {
+  m.impl("draw", TORCH_BOX(&draw<Schedule>));
+  m.impl("transform", TORCH_BOX(&transform<Schedule>));
+  m.impl("rasterize", TORCH_BOX(&rasterize<Schedule>));
+  m.impl("interpolate", TORCH_BOX(&interpolate<Schedule>));
+  m.impl("texture", TORCH_BOX(&texture<Schedule>));
+  m.impl("blur", TORCH_BOX(&blur<Schedule>));
+  m.impl("develop", TORCH_BOX(&develop_image<Schedule>));
+  m.impl("reduce", TORCH_BOX(&reduce<Schedule>));
+  m.impl("uniform", TORCH_BOX(&uniform<Schedule>));
+  m.impl("normal", TORCH_BOX(&normal<Schedule>));
+}
+
+}  // namespace fastsynth

@@ -1,0 +1,189 @@
+// The plain ops: clip-space geometry, vertex attributes, textures, pictures, random numbers.
+#pragma once
+
+#include "../kernels/all.h"
+#include "tensor.h"
+
+namespace fastsynth {
+
+template <class Schedule>
+Tensor transform(Tensor vertices, Tensor matrices) {
+  Tensor out = make(vertices, {matrices.size(0), vertices.size(0), 4}, ScalarType::Float);
+  TransformVertices k{};
+  k.vertices = read<float>(vertices);
+  k.matrices = read<float>(matrices);
+  k.images = matrices.size(0);
+  k.count = vertices.size(0);
+  k.out = write<float>(out);
+  Schedule::run(vertices, k);
+  return out;
+}
+
+template <class Schedule>
+std::vector<Tensor> rasterize(Tensor clip, Tensor faces, Tensor ranges, int64_t height, int64_t width, int64_t cull) {
+  const int64_t b = clip.size(0), v = clip.size(1);
+  ClipView view{};
+  view.clip = read<float>(clip);
+  view.faces = read<int32_t>(faces);
+  view.ranges = read_or_null<int32_t>(ranges);
+  view.images = int_size(clip, 0);
+  view.vertices = int_size(clip, 1);
+  view.face_count = int_size(faces, 0);
+  view.width = int32_t(width);
+  view.height = int32_t(height);
+  Tensor snapped_corners = make(clip, {2, b, v}, ScalarType::Int);
+  Tensor z = make(clip, {b, v}, ScalarType::Float);
+  Tensor bounds = make(clip, {b, view.runs(), 4}, ScalarType::Int);
+  Tensor bad = make_zeros(clip, {1}, ScalarType::Int);
+  view.x = write<int32_t>(snapped_corners);
+  view.y = view.x + b * v;
+  view.z = write<float>(z);
+  view.bounds = write<int32_t>(bounds);
+  view.bad = write<int32_t>(bad);
+  std::vector<Tensor> out = {make(clip, {b, height, width}, ScalarType::Int), make(clip, {b, height, width, 2}, ScalarType::Float),
+                             make(clip, {b, height, width}, ScalarType::Float)};
+  SnapCorners snap{};
+  static_cast<ClipView&>(snap) = view;
+  Schedule::run(clip, snap);
+  BoundRuns bound{};
+  static_cast<ClipView&>(bound) = view;
+  Schedule::run(clip, bound);
+  Schedule::refuse(bad, "rasterize(): `faces` names a vertex that does not exist (`clip` has ", v,
+                   " per image), in the face of this number, the first counted 1");
+  RasterizeClip draw{};
+  static_cast<ClipView&>(draw) = view;
+  draw.cull = int32_t(cull);
+  draw.triangle_id = write<int32_t>(out[0]);
+  draw.barycentric = write<float>(out[1]);
+  draw.depth = write<float>(out[2]);
+  Schedule::run(clip, draw);
+  return out;
+}
+
+template <class Schedule>
+Tensor interpolate(Tensor attributes, Tensor faces, Tensor triangle_id, Tensor barycentric) {
+  const int64_t b = triangle_id.size(0), h = triangle_id.size(1), w = triangle_id.size(2), c = attributes.size(2);
+  Tensor out = make(attributes, {b, h, w, c}, ScalarType::Float);
+  Tensor bad = make_zeros(attributes, {1}, ScalarType::Int);
+  Interpolate k{};
+  k.attributes = read<float>(attributes);
+  k.faces = read<int32_t>(faces);
+  k.triangle_id = read<int32_t>(triangle_id);
+  k.barycentric = read<float>(barycentric);
+  k.images = b;
+  k.pixels = h * w;
+  k.attribute_stride = attributes.size(0) == 1 ? 0 : attributes.size(1) * c;
+  k.channels = int32_t(c);
+  k.vertices = int_size(attributes, 1);
+  k.face_count = int_size(faces, 0);
+  k.out = write<float>(out);
+  k.bad = write<int32_t>(bad);
+  Schedule::run(attributes, k);
+  Schedule::refuse(bad, "interpolate(): `triangle_id` names a face that `faces` does not have, or the face names a vertex beyond the ",
+                   attributes.size(1), " of `attributes`; face, the first counted 1");
+  return out;
+}
+
+template <class Schedule>
+Tensor texture(std::vector<Tensor> levels, Tensor uv, Tensor uv_da, int64_t wrap, bool nearest) {
+  const int64_t b = uv.size(0), h = uv.size(1), w = uv.size(2), c = levels[0].size(3);
+  Tensor out = make(uv, {b, h, w, c}, ScalarType::Float);
+  TextureLookup k{};
+  k.levels = int32_t(levels.size());
+  for (int32_t l = 0; l < k.levels; ++l) {
+    k.level[l] = read<float>(levels[l]);
+    k.level_height[l] = int_size(levels[l], 1);
+    k.level_width[l] = int_size(levels[l], 2);
+    k.level_stride[l] = levels[l].size(0) == 1 ? 0 : levels[l].numel() / levels[l].size(0);
+  }
+  k.channels = int32_t(c);
+  k.wrap = int32_t(wrap);
+  k.nearest = nearest;
+  k.uv = read<float>(uv);
+  k.uv_da = read_or_null<float>(uv_da);
+  k.images = b;
+  k.pixels = h * w;
+  k.out = write<float>(out);
+  Schedule::run(uv, k);
+  return out;
+}
+
+template <class Schedule>
+Tensor blur(Tensor image, Tensor sigma, int64_t radius) {
+  Blur k{};
+  Tensor rows = torch::stable::empty_like(image), out = torch::stable::empty_like(image);
+  k.sigma = read<float>(sigma);
+  k.images = image.size(0);
+  k.channels = int_size(image, 1);
+  k.height = int_size(image, 2);
+  k.width = int_size(image, 3);
+  k.radius = int32_t(radius);
+  k.in = read<float>(image);
+  k.out = write<float>(rows);
+  Schedule::run(image, k);
+  k.vertical = 1;
+  k.in = read<float>(rows);
+  k.out = write<float>(out);
+  Schedule::run(image, k);
+  return out;
+}
+
+template <class Schedule>
+Tensor develop_image(Tensor linear, Tensor exposure, Tensor white_balance, Tensor noise, Tensor normal, int64_t tone, bool bytes) {
+  Tensor out = make(linear, {linear.size(0), 3, linear.size(2), linear.size(3)}, bytes ? ScalarType::Byte : ScalarType::Float);
+  Develop k{};
+  k.in = read<float>(linear);
+  k.exposure = read<float>(exposure);
+  k.white_balance = read<float>(white_balance);
+  k.noise = read_or_null<float>(noise);
+  k.normal = read_or_null<float>(normal);
+  k.images = linear.size(0);
+  k.pixels = linear.size(2) * linear.size(3);
+  k.tone = int32_t(tone);
+  (bytes ? (void)(k.out_byte = write<uint8_t>(out)) : (void)(k.out_float = write<float>(out)));
+  Schedule::run(linear, k);
+  return out;
+}
+
+template <class Schedule>
+Tensor reduce(Tensor instance_id, int64_t instances) {
+  Tensor out = make(instance_id, {instance_id.size(0), instances, 5}, ScalarType::Int);
+  Schedule::run(instance_id, ClearSeen{write<int32_t>(out), instance_id.size(0) * instances});
+  Reduce k{};
+  k.instance_id = read<int32_t>(instance_id);
+  k.images = instance_id.size(0);
+  k.height = int_size(instance_id, 1);
+  k.width = int_size(instance_id, 2);
+  k.instances = int32_t(instances);
+  k.seen = write<int32_t>(out);
+  Schedule::run(instance_id, k);
+  return out;
+}
+
+template <class Schedule>
+Tensor uniform(Tensor index, int64_t seed, int64_t stream, int64_t count) {
+  Tensor out = make(index, {index.size(0), count}, ScalarType::Float);
+  UniformNumbers k{};
+  k.index = read<int64_t>(index);
+  k.images = index.size(0);
+  k.count = count;
+  k.seed = seed;
+  k.stream = stream;
+  k.out = write<float>(out);
+  Schedule::run(index, k);
+  return out;
+}
+
+template <class Schedule>
+Tensor normal(Tensor key, int64_t count) {
+  Tensor out = make(key, {key.size(0), count}, ScalarType::Float);
+  NormalNumbers k{};
+  k.key = read<int64_t>(key);
+  k.images = key.size(0);
+  k.count = count;
+  k.out = write<float>(out);
+  Schedule::run(key, k);
+  return out;
+}
+
+}  // namespace fastsynth

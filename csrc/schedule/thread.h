@@ -1,0 +1,90 @@
+// What the schedules share in which every lane is a thread: CUDA and the checking schedule.
+//
+// `Base` gives lane() and lanes(), sync() and the name of the tile.
+#pragma once
+
+#include "atomic.h"
+
+namespace fastsynth {
+
+template <class Base>
+struct ThreadTile : OneLane, Base {
+  template <int kPixels>
+  using Visibility = AtomicVisibility<kPixels>;
+  using CoverWord = uint32_t;
+  static constexpr bool kCooperative = true;
+
+  template <class F>
+  FS_KERNEL void for_each(int32_t count, F&& body) {
+    for (int32_t i = this->lane(); i < count; i += this->lanes()) body(i, true);
+  }
+  template <class F>
+  FS_KERNEL void for_groups(int32_t groups, int32_t count, F&& body) {
+    for_each(groups * count, [&](int32_t i, bool active) { body(i / count, i % count, active); });
+  }
+  template <class F>
+  FS_KERNEL void for_one(int32_t count, F&& body) {
+    for (int32_t i = this->lane(); i < count; i += this->lanes()) body(i);
+  }
+  template <class F>
+  FS_KERNEL void serially(bool active, F&& body) {
+    if (active) body(0);
+  }
+  template <class F>
+  FS_KERNEL void for_unique(int32_t value, bool active, F&& body) {
+    if (active) body(value, true);
+  }
+  FS_KERNEL void add(int32_t* p, int32_t value) { atomic_add(p, value); }
+  FS_KERNEL void least(int32_t* p, int32_t value) { atomic_min(p, value); }
+  FS_KERNEL void most(int32_t* p, int32_t value) { atomic_max(p, value); }
+  FS_KERNEL int32_t next(int32_t* p) { return atomic_next(p); }
+  FS_KERNEL void cover(uint32_t* words, int32_t pixel, bool inside) {
+    if (inside) atomic_or(words + (pixel >> 5), 1u << (pixel & 31));
+  }
+  FS_KERNEL bool covered(const uint32_t* words, int32_t pixel) { return words[pixel >> 5] >> (pixel & 31) & 1; }
+};
+
+FS_KERNEL int32_t lead(int32_t i) { return i; }
+FS_KERNEL void store_run(float* p, int32_t i, float x, bool active) {
+  if (active) p[i] = x;
+}
+FS_KERNEL void store_run(int32_t* p, int32_t i, int32_t x, bool active) {
+  if (active) p[i] = x;
+}
+FS_KERNEL int32_t lookup(const int32_t* table, int32_t i) { return table[i & 63]; }
+FS_KERNEL float lookup(const float* table, int32_t i) { return table[i & 63]; }
+
+struct ExtentOne {
+  int32_t min_x, min_y, max_x, max_y;
+};
+FS_KERNEL ExtentOne extent(bool) { return {0, 0, 0, 0}; }
+
+template <class T>
+struct KeptOne {
+  T value;
+  FS_KERNEL T operator[](int) const { return value; }
+};
+FS_KERNEL KeptOne<float> keep(float x) { return {x}; }
+FS_KERNEL KeptOne<int32_t> keep(int32_t x) { return {x}; }
+FS_KERNEL int32_t block_x(int32_t) { return 0; }
+FS_KERNEL int32_t block_y(int32_t) { return 0; }
+FS_KERNEL void store_block(float* p, int64_t, float x, bool active) {
+  if (active) *p = x;
+}
+FS_KERNEL void store_block(int32_t* p, int64_t, int32_t x, bool active) {
+  if (active) *p = x;
+}
+FS_KERNEL void store_block(uint8_t* p, int64_t, int32_t x, bool active) {
+  if (active) *p = static_cast<uint8_t>(x);
+}
+FS_KERNEL void scatter(float* p, int32_t index, float x, bool active) {
+  if (active) p[index] = x;
+}
+FS_KERNEL void scatter(uint8_t* p, int32_t index, int32_t x, bool active) {
+  if (active) p[index] = static_cast<uint8_t>(x);
+}
+FS_KERNEL void scatter(int32_t* p, int32_t index, int32_t x, bool active) {
+  if (active) p[index] = x;
+}
+
+}  // namespace fastsynth

@@ -1,0 +1,50 @@
+"""Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
+
+from fastsynth import annotate, geometry, ops, procedural
+from fastsynth.assets import Assets, Material, Mesh
+from fastsynth.compose import compose
+from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
+from fastsynth.geometry import Pinhole, deg
+from fastsynth.load import load_assets, load_textures
+from fastsynth.pack import pack
+from fastsynth.random import (
+    Choice,
+    Constant,
+    Distribution,
+    LogNormal,
+    LogUniform,
+    Noise,
+    Normal,
+    Triangular,
+    TruncatedNormal,
+    Uniform,
+    UniformHemisphere,
+    UniformRotation,
+    UniformSphere,
+)
+from fastsynth.randomizers import (
+    Ambient,
+    Camera,
+    CameraPose,
+    ColorBackground,
+    DirectionalLight,
+    FrustumPosition,
+    GradientBackground,
+    ImageBackground,
+    Materials,
+    Objects,
+    OnPlane,
+    PointLight,
+    Sensor,
+    SkyAmbient,
+    SpotLight,
+)
+from fastsynth.render import render
+from fastsynth.report import AssetError, LoadReport
+from fastsynth.scene import Randomizer, Scene
+from fastsynth.textures import Textures
+from fastsynth.types import Frames, SceneBatch
+
+__version__ = "0.1.0"
+
+

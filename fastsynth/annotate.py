@@ -1,0 +1,355 @@
+"""Labels for training, from what was drawn: detection targets, masks, boxes, poses and keypoints.
+
+Nothing here is differentiable and everything runs under ``torch.no_grad``; the gradients of depth, normals and
+coordinates come from :func:`fastsynth.compose.compose`. Functions stay on the device and do not wait for it, but for the
+list form of :func:`targets`, which must know how many objects each image has and waits once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fastsynth import ops
+from fastsynth._expect import expect
+from fastsynth.geometry import multiply, transform_points
+from fastsynth.types import Frames, SceneBatch
+
+
+@torch.no_grad()
+def targets(
+    frames: Frames,
+    *,
+    min_visible: float = 0.0,
+    min_pixels: int = 1,
+    masks: bool = True,
+    keypoints: Tensor | None = None,
+    padded: bool = False,
+    tv_tensors: bool = False,
+    label_offset: int = 1,
+    image_ids: Sequence[int] | Tensor | None = None,
+) -> Any:
+    """Detection targets, one dict an image, as torchvision's detectors and transforms take them.
+
+    Args:
+        frames: Drawn with "instance_id", or with "boxes_2d_tight" and "visible_pixels" if `masks` is off.
+        min_visible: Least part of an object's pixels that must be seen, in [0, 1]; above 0 it needs "total_pixels".
+        min_pixels: Least number of its pixels that must be seen, at least 1.
+        masks: Give ``masks`` too.
+        keypoints: In object space, float32 [K, P, 3] for the K meshes [m]: gives ``keypoints``, see
+            :func:`keypoints_2d`; needs "depth".
+        padded: Give one dict of tensors with a row for each of the N slots, those with ``valid`` False all 0, and
+            wait for nothing.
+        tv_tensors: Give boxes and masks as torchvision's `BoundingBoxes` and `Mask`. Not with `padded`.
+        label_offset: Label of class 0; detectors of torchvision keep 0 for the background.
+        image_ids: One for each image, for ``image_id``; None = 0 to B - 1.
+
+    Returns:
+        B dicts, each of its image's n objects in the order of their slots: ``boxes`` float32 [n, 4] xyxy [pixels]
+        around the visible pixels, x1 > x0 and y1 > y0; ``labels`` int64 [n]; ``masks`` bool [n, H, W]; ``area``
+        float32 [n], visible pixels; ``iscrowd`` int64 [n], 0; ``instance`` int64 [n], the slot; ``image_id``
+        int64 []; ``visibility`` float32 [n] where "total_pixels" was drawn; ``keypoints`` float32 [n, P, 3].
+        With `padded`, one dict of the same with [B, N, ...] for [n, ...], and ``valid`` bool [B, N].
+
+    Raises:
+        AttributeError: an output that is needed was not drawn.
+        ValueError: an option out of range.
+        ImportError: `tv_tensors` without torchvision.
+
+    Example:
+        >>> import fastsynth as fs
+        >>> frames = fs.render(fs.Scene(fs.Objects(fs.procedural.primitives(), count=3)).sample(2, seed=0), (48, 64))
+        >>> target = targets(frames)[0]
+        >>> target["boxes"].shape[1], target["masks"].shape[1:], target["labels"].dtype
+        (4, torch.Size([48, 64]), torch.int64)
+    """
+    if not 0 <= min_visible <= 1:
+        raise ValueError(f"targets(): `min_visible` must be a part, 0 to 1, but is {min_visible}.")
+    if min_pixels < 1:
+        raise ValueError(
+            f"targets(): `min_pixels` must be at least 1, as what is not seen has no box, but is {min_pixels}."
+        )
+    if padded and tv_tensors:
+        raise ValueError("targets(): `tv_tensors` cannot hold padded boxes. Leave out `padded` or `tv_tensors`.")
+    batch, (images, slots) = frames.batch, frames.batch.mesh_id.shape
+    device = batch.mesh_id.device
+    boxes, pixels = _seen(frames)
+    valid = pixels >= min_pixels
+    if min_visible > 0:
+        valid = valid & (visibility(frames) >= min_visible)
+    columns = {
+        "boxes": boxes,
+        "labels": _classes(batch).long() + label_offset,
+        "area": pixels.float(),
+        "instance": torch.arange(slots, device=device).expand(images, slots),
+        "iscrowd": torch.zeros(images, slots, dtype=torch.int64, device=device),
+    }
+    if "total_pixels" in frames.outputs:
+        columns["visibility"] = visibility(frames)
+    if keypoints is not None:
+        columns["keypoints"] = keypoints_2d(frames, keypoints)
+    numbers = torch.arange(images) if image_ids is None else torch.as_tensor(image_ids, dtype=torch.int64)
+    if numbers.shape != (images,):
+        raise ValueError(f"targets(): `image_ids` must be B = {images} numbers, but has shape {list(numbers.shape)}.")
+    numbers = numbers.to(device, non_blocking=True)
+
+    if padded:
+        out = {name: torch.where(_beside(valid, column), column, 0) for name, column in columns.items()}
+        if masks:
+            out["masks"] = instance_mask(frames) & valid[..., None, None]
+        return {**out, "image_id": numbers, "valid": valid}
+
+    kept = valid.cpu()  # the one wait
+    counts = kept.sum(1).tolist()
+    rows = kept.nonzero().T.to(device, non_blocking=True)  # image, slot
+    flat = rows[0] * slots + rows[1]
+    parts = {name: column.flatten(0, 1).index_select(0, flat) for name, column in columns.items()}
+    if masks:
+        parts["masks"] = _narrow(frames.instance_id, slots)[rows[0]] == _narrow(rows[1], slots)[:, None, None]
+    names = list(parts)
+    # One call for all images of a field; a hundred small slices would take longer than the rest.
+    pieces = zip(numbers.unbind(), *(part.split(counts) for part in parts.values()), strict=True)
+    out = [{"image_id": number, **dict(zip(names, piece, strict=True))} for number, *piece in pieces]
+    return [_as_tv(target, frames.size) for target in out] if tv_tensors else out
+
+
+def _seen(frames: Frames) -> tuple[Tensor, Tensor]:
+    """Tight boxes float32 [B, N, 4] and visible pixels int32 [B, N], drawn or made from the ids."""
+    if "boxes_2d_tight" in frames.outputs and "visible_pixels" in frames.outputs:
+        return frames.boxes_2d_tight, frames.visible_pixels
+    return ops.boxes_of(ops.reduce(frames.instance_id, frames.batch.mesh_id.shape[1]))
+
+
+def _classes(batch: SceneBatch) -> Tensor:
+    """Class of every slot, -1 for an empty one: int32 [B, N]."""
+    if not batch.assets.mesh_class.shape[0]:
+        return torch.full_like(batch.mesh_id, -1)
+    return torch.where(batch.mesh_id >= 0, batch.assets.mesh_class[batch.mesh_id.clamp(min=0).long()], -1)
+
+
+def _beside(mask: Tensor, column: Tensor) -> Tensor:
+    """A mask [B, N] with axes of size 1 for the rest of `column`'s, [B, N, ...]."""
+    return mask[(...,) + (None,) * (column.ndim - mask.ndim)]
+
+
+def _narrow(ids: Tensor, slots: int) -> Tensor:
+    """Slots in as few bytes as hold them, since masks move them around."""
+    return ids.to(torch.int8 if slots <= 127 else torch.int16 if slots <= 32767 else torch.int32)
+
+
+def _as_tv(target: dict[str, Tensor], size: tuple[int, int]) -> dict[str, Tensor]:
+    try:
+        from torchvision import tv_tensors as tv
+    except ImportError as error:
+        raise ImportError(
+            "targets(): `tv_tensors` needs torchvision. Run `pip install torchvision`, or leave the option out."
+        ) from error
+    boxes = tv.BoundingBoxes(target["boxes"], format=tv.BoundingBoxFormat.XYXY, canvas_size=size)  # type: ignore[call-overload]
+    wrapped = {"boxes": boxes}
+    if "masks" in target:
+        wrapped["masks"] = tv.Mask(target["masks"])
+    return {**target, **wrapped}
+
+
+@torch.no_grad()
+def visibility(frames: Frames) -> Tensor:
+    """Part of every object's pixels inside the image that is seen: float32 [B, N], 0 where it has none.
+
+    Args:
+        frames: Drawn with "total_pixels", and with "visible_pixels" or "instance_id".
+    """
+    total = frames.total_pixels
+    pixels = frames.visible_pixels if "visible_pixels" in frames.outputs else _seen(frames)[1]
+    return pixels / total.clamp(min=1)
+
+
+@torch.no_grad()
+def instance_mask(frames: Frames) -> Tensor:
+    """Visible pixels of every slot, bool [B, N, H, W].
+
+    Args:
+        frames: Drawn with "instance_id".
+    """
+    slots = frames.batch.mesh_id.shape[1]
+    numbers = _narrow(torch.arange(slots, device=frames.instance_id.device), slots)
+    return _narrow(frames.instance_id, slots)[:, None] == numbers[:, None, None]
+
+
+@torch.no_grad()
+def semantic_mask(frames: Frames, *, label_offset: int = 1, background: int = 0) -> Tensor:
+    """Label of every pixel, int64 [B, H, W], as a segmentation loss takes it.
+
+    Args:
+        frames: Drawn with "semantic_id" or "instance_id".
+        label_offset: Label of class 0.
+        background: Label where there is no object.
+    """
+    if "semantic_id" in frames.outputs or "instance_id" not in frames.outputs:
+        ids = frames.semantic_id
+    elif frames.batch.mesh_id.shape[1] == 0:
+        ids = frames.instance_id  # nothing but background
+    else:
+        slot = frames.instance_id.clamp(min=0).flatten(1).long()
+        ids = _classes(frames.batch).gather(1, slot).view_as(frames.instance_id)
+        ids = torch.where(frames.instance_id >= 0, ids, -1)
+    return torch.where(ids >= 0, ids.long() + label_offset, background)
+
+
+class Amodal(NamedTuple):
+    """Objects as if nothing stood before them, inside the image."""
+
+    masks: Tensor  #: bool [B, N, H, W]
+    boxes: Tensor  #: around them, xyxy [pixels], max exclusive, 0 where there are none, float32 [B, N, 4]
+    pixels: Tensor  #: int64 [B, N]
+
+
+@torch.no_grad()
+def amodal(frames: Frames) -> Amodal:
+    """Whole objects, hidden parts included.
+
+    Args:
+        frames: Drawn with "amodal_masks".
+    """
+    masks = frames.amodal_masks
+    if masks.numel() == 0:
+        return Amodal(masks, masks.new_zeros(*masks.shape[:2], 4, dtype=torch.float32), masks.sum((2, 3)))
+    sides = []
+    for axis in (2, 3):  # x from the columns, y from the rows
+        line = masks.any(axis).to(torch.uint8)
+        sides += [line.argmax(-1), line.shape[-1] - line.flip(-1).argmax(-1)]
+    x0, x1, y0, y1 = sides
+    pixels = masks.sum((2, 3))
+    return Amodal(masks, torch.stack([x0, y0, x1, y1], -1).float() * (pixels > 0)[..., None], pixels)
+
+
+def _camera_from_object(batch: SceneBatch) -> Tensor:
+    return multiply(batch.camera_from_world[:, None], batch.world_from_object)
+
+
+def _project(batch: SceneBatch, points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Camera points [B, N, P, 3] to pixels [B, N, P, 2], 0 where they lie before the near plane; and which do not."""
+    height, width = size
+    ahead = points[..., 2] >= batch.near
+    image = multiply(batch.intrinsics[:, None, None, :2], points[..., None])[..., 0]
+    depth = torch.where(ahead, points[..., 2], 1)[..., None]
+    centre = torch.tensor([width / 2, height / 2], dtype=points.dtype, device=points.device)
+    return torch.where(ahead[..., None], image / depth * height + centre, 0), ahead
+
+
+class Boxes3d(NamedTuple):
+    """Corners of the objects' own boxes; corner i has the maximum along x, y, z where bit 0, 1, 2 of i is set.
+
+    All 0 for an empty slot.
+    """
+
+    object: Tensor  #: in the mesh's frame [m], float32 [B, N, 8, 3]
+    world: Tensor  #: [m], float32 [B, N, 8, 3]
+    camera: Tensor  #: [m], float32 [B, N, 8, 3]
+    pixels: Tensor | None  #: float32 [B, N, 8, 2], 0 for a corner before the near plane; None without a size
+
+
+@torch.no_grad()
+def boxes_3d(batch: SceneBatch, size: tuple[int, int] | None = None) -> Boxes3d:
+    """The oriented boxes of all objects.
+
+    Args:
+        batch: What was drawn: ``frames.batch``.
+        size: Height and width of the image, to project the corners.
+
+    Example:
+        >>> import fastsynth as fs
+        >>> boxes = boxes_3d(fs.Scene(fs.Objects(fs.procedural.primitives(), count=3)).sample(2, seed=0), (48, 64))
+        >>> boxes.world.shape[2:], boxes.pixels.shape[2:]
+        (torch.Size([8, 3]), torch.Size([8, 2]))
+    """
+    bounds = batch.assets.mesh_bounds[batch.mesh_id.clamp(min=0).long()]  # [B, N, 6]
+    bits = (torch.arange(8, device=bounds.device)[:, None] >> torch.arange(3, device=bounds.device)) & 1
+    corners = torch.where(bits == 1, bounds[..., None, 3:], bounds[..., None, :3])
+    filled = (batch.mesh_id >= 0)[..., None, None]
+    corners = torch.where(filled, corners, 0)
+    world, camera = (
+        torch.where(filled, transform_points(pose[:, :, None], corners), 0)
+        for pose in (batch.world_from_object, _camera_from_object(batch))
+    )
+    pixels = None if size is None else torch.where(filled, _project(batch, camera, size)[0], 0)
+    return Boxes3d(corners, world, camera, pixels)
+
+
+class Poses(NamedTuple):
+    """Poses in the camera's frame: ``x_camera = rotation @ (scale * x_object) + translation``; 0 for an empty slot."""
+
+    rotation: Tensor  #: proper, float32 [B, N, 3, 3]
+    translation: Tensor  #: [m], float32 [B, N, 3]
+    scale: Tensor  #: along the object's axes, the last one negative where the pose mirrors, float32 [B, N, 3]
+
+
+@torch.no_grad()
+def poses_6d(batch: SceneBatch) -> Poses:
+    """Rotation, translation and scale of all objects as the camera sees them.
+
+    A pose that shears has no rotation: its columns come back at unit length, but not at right angles.
+
+    Args:
+        batch: What was drawn: ``frames.batch``.
+
+    Example:
+        >>> import fastsynth as fs
+        >>> poses = poses_6d(fs.Scene(fs.Objects(fs.procedural.primitives(), count=3)).sample(2, seed=0))
+        >>> bool((torch.linalg.det(poses.rotation) - 1).abs().max() < 1e-5)
+        True
+    """
+    pose = _camera_from_object(batch)
+    columns = pose[..., :3, :3]
+    scale = torch.linalg.vector_norm(columns, dim=-2)
+    x, y, z = columns.unbind(-1)
+    mirrors = (torch.linalg.cross(x, y) * z).sum(-1) < 0
+    scale = torch.cat([scale[..., :2], torch.where(mirrors, -scale[..., 2], scale[..., 2])[..., None]], -1)
+    rotation = columns / torch.where(scale == 0, 1, scale)[..., None, :]
+    filled = batch.mesh_id >= 0
+    return Poses(*(torch.where(_beside(filled, part), part, 0) for part in (rotation, pose[..., :3, 3], scale)))
+
+
+@torch.no_grad()
+def keypoints_2d(frames: Frames, keypoints_object: Tensor, *, tolerance: float = 0.01) -> Tensor:
+    """Where points of the objects appear, and whether they are seen.
+
+    A point is seen when the surface drawn at its pixel is not nearer than the point by more than `tolerance` of the
+    point's depth; so a point on a surface is seen up to a slope of about ``tolerance * focal length in pixels``, and a
+    point inside an object deeper than that is not. Nothing drawn at its pixel leaves it seen.
+
+    Args:
+        frames: Drawn with "depth".
+        keypoints_object: P points of each of the K meshes in its own frame, float32 [K, P, 3] [m].
+        tolerance: Part of the depth.
+
+    Returns:
+        float32 [B, N, P, 3]: x, y [pixels], the top-left pixel's centre at (0.5, 0.5), and 2 seen, 1 hidden, 0 neither:
+        outside the image, before the near plane or in an empty slot, the last two with x = y = 0.
+    """
+    batch, (height, width) = frames.batch, frames.size
+    expect(
+        "keypoints_2d",
+        keypoints_object=(keypoints_object, "K P 3", torch.float32),
+        depth=(frames.depth, "B H W", torch.float32),
+    )
+    meshes = batch.assets.meshes.shape[0]
+    if keypoints_object.shape[0] != meshes:
+        raise ValueError(
+            f"keypoints_2d(): `keypoints_object` must have a row for each of the {meshes} meshes of the assets, but has "
+            f"shape {list(keypoints_object.shape)}."
+        )
+    if not tolerance >= 0:
+        raise ValueError(f"keypoints_2d(): `tolerance` must be a part of the depth, not negative, but is {tolerance}.")
+    points = keypoints_object[batch.mesh_id.clamp(min=0).long()]  # [B, N, P, 3]
+    camera = transform_points(_camera_from_object(batch)[:, :, None], points)
+    place, ahead = _project(batch, camera, frames.size)
+    known = ahead & (batch.mesh_id >= 0)[..., None]
+    inside = known & (place >= 0).all(-1) & (place[..., 0] < width) & (place[..., 1] < height)
+    column, row = torch.where(inside[..., None], place, 0).long().unbind(-1)
+    depth = frames.depth.flatten(1).gather(1, (row * width + column).flatten(1)).view_as(column)
+    seen = (depth == 0) | (camera[..., 2] * (1 - tolerance) <= depth)
+    flag = torch.where(inside, torch.where(seen, 2.0, 1.0), 0.0)
+    return torch.cat([torch.where(known[..., None], place, 0), flag[..., None]], -1)

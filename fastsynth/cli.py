@@ -1,0 +1,159 @@
+"""The command line: ``fastsynth preview | bench | doctor | demo``.
+
+A user's mistake (a folder that is not there, a mesh that cannot be read) ends in one line on standard error.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+from torch.utils.data import DataLoader
+
+import fastsynth as fs
+from fastsynth import demo, inputs, selftest, sheet
+
+Device = Annotated[str | None, typer.Option(help="cpu or cuda; by default the GPU, if its kernels were built.")]
+
+app = typer.Typer(
+    help="Labelled synthetic training images, drawn straight into tensors.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command whose ValueErrors and OSErrors are the user's: one line, exit code 1."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def run(*args: Any, **options: Any) -> None:
+            try:
+                function(*args, **options)
+            except (ValueError, OSError, ImportError) as error:
+                Console(stderr=True).print(f"fastsynth {name}: {error}", style="red", markup=False, soft_wrap=True)
+                raise typer.Exit(1) from error
+
+        return app.command(name)(run)
+
+    return register
+
+
+@command("preview")
+def preview(
+    meshes: Annotated[
+        list[Path] | None, typer.Argument(help="Mesh files or folders; generated products if none.")
+    ] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photographs, as backgrounds.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the sheet goes.")] = Path("sheet.png"),
+    size: Annotated[int, typer.Option(min=8, help="Side of the images [pixels].")] = 256,
+    count: Annotated[int, typer.Option(min=1, help="Number of images.")] = 8,
+    seed: int = 0,
+    device: Device = None,
+) -> None:
+    """Draw a contact sheet of randomized, labelled images of your meshes."""
+    where = inputs.device(device)
+    scene = demo.scene(inputs.assets(meshes, where), inputs.photos(photos, where))
+    frames = fs.render(scene.sample(count, seed=seed), size=(size, size), outputs=sheet.OUTPUTS)
+    sheet.contact_sheet(frames, count=count).save(out)
+    Console().print(f"{out}: {count} images with boxes, instance masks and depth.", markup=False)
+
+
+@command("bench")
+def bench(
+    size: Annotated[int, typer.Option(min=8, help="Side of the images [pixels].")] = 256,
+    batch: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 64,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Time for each measurement.")] = 5.0,
+    device: Device = None,
+) -> None:
+    """Images per second: drawing alone, and the whole step of a dataset, on generated products."""
+    where = inputs.device(device)
+    scene = demo.scene(inputs.assets(None, where))
+    samples = [scene.sample(batch, seed=seed) for seed in range(4)]
+
+    def draw(step: int) -> None:
+        fs.render(
+            samples[step % len(samples)], size=(size, size), outputs=("rgb", "instance_id", "depth", "boxes_2d_tight")
+        )
+
+    stream = fs.SyntheticStream(
+        scene, batch_size=batch, size=(size, size), annotations=("boxes_2d_tight", "instance_mask")
+    )
+    batches = iter(DataLoader(stream, batch_size=None))
+    table = Table(
+        "", "images/s", title=f"{size} x {size}, batches of {batch}, {where}, {torch.get_num_threads()} threads"
+    )
+    table.add_row("render: rgb, instance_id, depth, boxes", f"{batch * _rate(draw, seconds, where):,.0f}")
+    table.add_row(
+        "dataset: sample, render, boxes and masks", f"{batch * _rate(lambda _: next(batches), seconds, where):,.0f}"
+    )
+    Console().print(table)
+
+
+def _rate(step: Callable[[int], Any], seconds: float, device: torch.device) -> float:
+    """Calls per second after three calls of warm-up, with the GPU drained before each reading of the clock."""
+
+    def now() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter()
+
+    for number in range(3):
+        step(number)
+    begin, calls, elapsed = now(), 0, 0.0
+    while elapsed < seconds:
+        for _ in range(5):
+            step(calls)
+            calls += 1
+        elapsed = now() - begin
+    return calls / elapsed
+
+
+@command("doctor")
+def doctor(device: Device = None) -> None:
+    """What was built, what this machine has, and whether it draws the right pixels; exit code 1 where it does not."""
+    console = Console()
+    where = inputs.device(device)
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts(where).items():
+        table.add_row(name, value)
+    console.print(table)
+    problems = selftest.run(where)
+    for problem in problems:
+        console.print(f"self-test: {problem}", style="red", markup=False)
+    if problems:
+        raise typer.Exit(1)
+    console.print(f"self-test on {where}: ids, depths and colours are as stored.", style="green")
+
+
+def facts(device: torch.device) -> dict[str, str]:
+    """Versions, build and device, as ``doctor`` prints them.
+
+    Example:
+        >>> facts(torch.device("cpu"))["device"]
+        'cpu'
+    """
+    build = inputs.build()
+    return {
+        "fastsynth": importlib.metadata.version("fastsynth"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "compiler": build["compiler"],
+        "CPU kernels": f"for {build['isas']}; this machine runs {build['isa']}, {torch.get_num_threads()} threads",
+        "CUDA kernels": f"for {build['architectures']}" if build["cuda"] else inputs.NO_KERNELS,
+        "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none that torch can use",
+        "device": str(device),
+    }
+
+
+command("demo")(demo.main)

@@ -1,0 +1,41 @@
+"""Rotations, poses and cameras; matrices named a_from_b."""
+
+from __future__ import annotations
+
+from fastsynth.geometry.matrices import (
+    affine,
+    as_float,
+    compose,
+    deg,
+    invert_rigid,
+    look_at,
+    multiply,
+    normalize,
+    rotation_from_axis_angle,
+    rotation_from_euler,
+    rotation_from_quaternion,
+    scaling,
+    transform_points,
+    translation,
+    upright,
+)
+from fastsynth.geometry.pinhole import Pinhole
+
+__all__ = [
+    "Pinhole",
+    "affine",
+    "as_float",
+    "compose",
+    "deg",
+    "invert_rigid",
+    "look_at",
+    "multiply",
+    "normalize",
+    "rotation_from_axis_angle",
+    "rotation_from_euler",
+    "rotation_from_quaternion",
+    "scaling",
+    "transform_points",
+    "translation",
+    "upright",
+]

@@ -1,0 +1,26 @@
+"""Functions of tensors, each one kernel on the CPU and on CUDA; they know nothing of scenes."""
+
+from fastsynth.ops._library import build_info
+from fastsynth.ops.draw import draw
+from fastsynth.ops.filter import blur, develop, normal
+from fastsynth.ops.interpolate import interpolate
+from fastsynth.ops.rasterize import Fragments, rasterize
+from fastsynth.ops.reduce import boxes_of, reduce
+from fastsynth.ops.texture import mip_chain, texture
+from fastsynth.ops.transform import transform
+
+__all__ = [
+    "Fragments",
+    "blur",
+    "boxes_of",
+    "build_info",
+    "develop",
+    "draw",
+    "interpolate",
+    "mip_chain",
+    "normal",
+    "rasterize",
+    "reduce",
+    "texture",
+    "transform",
+]

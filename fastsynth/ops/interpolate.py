@@ -1,0 +1,62 @@
+"""Vertex attributes at the pixels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fastsynth._expect import expect
+from fastsynth.ops import _library  # noqa: F401
+from fastsynth.ops.rasterize import Fragments
+
+
+def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments) -> Tensor:
+    """Vertex attributes at the pixels.
+
+    Each pixel receives the attributes of the visible triangle's vertices, weighted by
+    its barycentric coordinates.
+
+    Args:
+        attributes: Values at the vertices, float32 [B, V, C], or [1, V, C] for all images.
+        faces: Vertex indices of the triangles, int32 [F, 3].
+        fragments: What is visible at each pixel, from :func:`rasterize`.
+
+    Returns:
+        Values at the pixels, float32 [B, H, W, C]; zero on the background.
+
+    Raises:
+        TypeError, ValueError: a tensor of the wrong dtype, shape or device.
+        RuntimeError: on the CPU, an id or index that leads nowhere. On CUDA such a pixel is zero.
+
+    Example:
+        >>> import torch
+        >>> from fastsynth.ops import Fragments
+        >>> corners = torch.tensor([[[0.0], [3.0], [6.0]]])
+        >>> faces = torch.tensor([[0, 1, 2]], dtype=torch.int32)
+        >>> pixel = Fragments(torch.zeros(1, 1, 1, dtype=torch.int32), torch.full((1, 1, 1, 2), 0.25), torch.ones(1, 1, 1))
+        >>> interpolate(corners, faces, pixel).item()
+        3.75
+    """
+    sizes = expect(
+        "interpolate",
+        attributes=(attributes, "A V C", torch.float32),
+        faces=(faces, "F 3", torch.int32),
+        triangle_id=(fragments.triangle_id, "B H W", torch.int32),
+        barycentric=(fragments.barycentric, "B H W 2", torch.float32),
+    )
+    if sizes["A"] not in (1, sizes["B"]):
+        raise ValueError(
+            f"interpolate(): `attributes` must be [B, V, C] or [1, V, C] with B = {sizes['B']} from `triangle_id`, "
+            f"but has {list(attributes.shape)}."
+        )
+    return torch.ops.fastsynth.interpolate(
+        attributes.contiguous(),
+        faces.contiguous(),
+        fragments.triangle_id.contiguous(),
+        fragments.barycentric.contiguous(),
+    )
+
+
+@torch.library.register_fake("fastsynth::interpolate")
+def _(attributes, faces, triangle_id, barycentric):
+    return attributes.new_empty(*triangle_id.shape, attributes.shape[-1])

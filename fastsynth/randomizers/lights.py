@@ -1,0 +1,220 @@
+"""Lights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fastsynth.geometry import normalize
+from fastsynth.random import Distribution, Noise, UniformHemisphere, as_distribution
+from fastsynth.scene import Randomizer
+from fastsynth.types import SH_CONSTANT, SceneBatch
+
+DIRECTIONAL, POINT, SPOT = 1, 2, 3
+#: Factor of z in the real spherical harmonic of order 1, sqrt(3 / (4 pi)).
+_SH_LINEAR = 0.4886025119029199
+
+
+class _Light(Randomizer):
+    """What lights have in common: strength, colour, and whether they are on."""
+
+    def __init__(self, intensity: Any, color: Any, probability: float) -> None:
+        super().__init__()
+        kind = type(self).__name__
+        self.intensity: Distribution = as_distribution(intensity, f"{kind}: `intensity`", [()])
+        self.color: Distribution = as_distribution(color, f"{kind}: `color`", [(), (3,)])
+        if not 0 <= probability <= 1:
+            raise ValueError(f"{kind}: `probability` must lie in [0, 1], but is {probability}.")
+        self.probability = probability
+
+    def append(self, batch: SceneBatch, noise: Noise, kind: int, **fields: Tensor) -> SceneBatch:
+        """One more light of this kind; `fields` are [B, ...] without the light's axis."""
+        if self.probability < 1:
+            on = noise.of(self).uniform((), "on") < self.probability
+            kinds = torch.where(on, kind, 0).int()
+        else:
+            kinds = batch.mesh_id.new_full((batch.images,), kind)
+        fields["light_kind"] = kinds
+        fields["light_color"] = self.intensity.sample(noise)[:, None] * color_of(self.color, noise)
+        # What this kind of light does not use.
+        zero = batch.light_color.new_zeros(batch.images, 1)
+        for name, values in (
+            ("light_position", [zero] * 3),
+            ("light_direction", [zero, zero, zero + 1]),
+            ("light_cone", [zero] * 2),
+        ):
+            if name not in fields:
+                fields[name] = torch.cat(values, 1)
+        added = {name: value[:, None] for name, value in fields.items()}
+        if batch.light_kind.shape[1]:
+            added = {name: torch.cat([getattr(batch, name), value], 1) for name, value in added.items()}
+        return batch.replace(**added)
+
+
+class DirectionalLight(_Light):
+    """A light that is infinitely far away, such as the sun.
+
+    Args:
+        direction: Towards the light, of any length; from anywhere above the horizon by default.
+        intensity: Radiance that a white diffuse surface facing the light reflects.
+        color: Linear r g b, or a grey.
+        probability: How often the light is on.
+
+    Example:
+        >>> import fastsynth as fs
+        >>> light = fs.DirectionalLight(direction=fs.UniformHemisphere(), intensity=fs.LogUniform(0.5, 8.0))
+        >>> batch = fs.Scene(fs.Objects(fs.procedural.primitives()), light=light).sample(4)
+        >>> bool((batch.light_direction[..., 2] <= 0).all())  # the light travels down
+        True
+    """
+
+    def __init__(
+        self, direction: Any = None, intensity: Any = 1.0, color: Any = (1.0, 1.0, 1.0), probability: float = 1.0
+    ) -> None:
+        super().__init__(intensity, color, probability)
+        direction = UniformHemisphere() if direction is None else direction
+        self.direction: Distribution = as_distribution(direction, "DirectionalLight: `direction`", [(3,)])
+
+    def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
+        """Append the light."""
+        return self.append(batch, noise, DIRECTIONAL, light_direction=-normalize(self.direction.sample(noise)))
+
+
+class PointLight(_Light):
+    """A light at a point that shines everywhere, falling with the square of the distance.
+
+    Args:
+        position: x y z [m].
+        intensity: Radiance that a white diffuse surface reflects that faces the light at 1 m.
+        color: Linear r g b, or a grey.
+        probability: How often the light is on.
+
+    Example:
+        >>> import fastsynth as fs
+        >>> light = fs.PointLight(position=fs.Uniform((-1, -1, 1), (1, 1, 3)), intensity=4.0)
+        >>> fs.Scene(fs.Objects(fs.procedural.primitives()), light=light).sample(4).light_kind.flatten().tolist()
+        [2, 2, 2, 2]
+    """
+
+    def __init__(
+        self, position: Any, intensity: Any = 1.0, color: Any = (1.0, 1.0, 1.0), probability: float = 1.0
+    ) -> None:
+        super().__init__(intensity, color, probability)
+        self.position: Distribution = as_distribution(position, "PointLight: `position`", [(3,)])
+
+    def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
+        """Append the light."""
+        return self.append(batch, noise, POINT, light_position=self.position.sample(noise))
+
+
+class SpotLight(_Light):
+    """A light at a point that shines into a cone.
+
+    Args:
+        position: x y z [m].
+        target: What the cone is pointed at, x y z [m].
+        angle: Half-angle of the cone [rad].
+        softness: Part of the half-angle over which the light fades, in [0, 1].
+        intensity: Radiance that a white diffuse surface reflects that faces the light at 1 m.
+        color: Linear r g b, or a grey.
+        probability: How often the light is on.
+
+    Example:
+        >>> import fastsynth as fs
+        >>> light = fs.SpotLight(position=(0, 0, 3), angle=fs.Uniform(fs.deg(10), fs.deg(40)), intensity=9.0)
+        >>> fs.Scene(fs.Objects(fs.procedural.primitives()), light=light).sample(1).light_direction.tolist()
+        [[[0.0, 0.0, -1.0]]]
+    """
+
+    def __init__(
+        self,
+        position: Any,
+        target: Any = (0.0, 0.0, 0.0),
+        angle: Any = 0.5,
+        softness: Any = 0.3,
+        intensity: Any = 1.0,
+        color: Any = (1.0, 1.0, 1.0),
+        probability: float = 1.0,
+    ) -> None:
+        super().__init__(intensity, color, probability)
+        self.position: Distribution = as_distribution(position, "SpotLight: `position`", [(3,)])
+        self.target: Distribution = as_distribution(target, "SpotLight: `target`", [(3,)])
+        self.angle: Distribution = as_distribution(angle, "SpotLight: `angle`", [()])
+        self.softness: Distribution = as_distribution(softness, "SpotLight: `softness`", [()])
+
+    def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
+        """Append the light."""
+        position, angle = self.position.sample(noise), self.angle.sample(noise)
+        inner = angle * (1 - self.softness.sample(noise))
+        return self.append(
+            batch,
+            noise,
+            SPOT,
+            light_position=position,
+            light_direction=normalize(self.target.sample(noise) - position),
+            light_cone=torch.stack([inner.cos(), angle.cos()], -1),
+        )
+
+
+class Ambient(Randomizer):
+    """Light from everywhere alike. Replaces the ambient light that the batch has, 0.3 by default.
+
+    Args:
+        intensity: What a white diffuse surface reflects.
+        color: Linear r g b, or a grey.
+
+    Example:
+        >>> import fastsynth as fs
+        >>> scene = fs.Scene(fs.Objects(fs.procedural.primitives()), light=fs.Ambient(fs.Uniform(0.1, 0.5)))
+        >>> scene.sample(4).ambient.shape
+        torch.Size([4, 9, 3])
+    """
+
+    def __init__(self, intensity: Any = 0.3, color: Any = (1.0, 1.0, 1.0)) -> None:
+        super().__init__()
+        self.intensity: Distribution = as_distribution(intensity, "Ambient: `intensity`", [()])
+        self.color: Distribution = as_distribution(color, "Ambient: `color`", [(), (3,)])
+
+    def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
+        """Set the ambient light."""
+        color = self.intensity.sample(noise)[:, None] * color_of(self.color, noise)
+        return batch.replace(ambient=_ambient(color, torch.zeros_like(color)))
+
+
+class SkyAmbient(Randomizer):
+    """Light from a sky and a ground of two colours. Replaces the ambient light that the batch has.
+
+    Args:
+        sky: What a white diffuse surface reflects that faces up, linear r g b, or a grey.
+        ground: The same, facing down.
+
+    Example:
+        >>> import fastsynth as fs
+        >>> light = fs.SkyAmbient(sky=fs.Uniform((0.3, 0.4, 0.6), (0.5, 0.6, 0.9)), ground=0.1)
+        >>> fs.Scene(fs.Objects(fs.procedural.primitives()), light=light).sample(4).ambient.shape
+        torch.Size([4, 9, 3])
+    """
+
+    def __init__(self, sky: Any = (0.4, 0.5, 0.7), ground: Any = (0.2, 0.18, 0.15)) -> None:
+        super().__init__()
+        self.sky: Distribution = as_distribution(sky, "SkyAmbient: `sky`", [(), (3,)])
+        self.ground: Distribution = as_distribution(ground, "SkyAmbient: `ground`", [(), (3,)])
+
+    def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
+        """Set the ambient light."""
+        sky, ground = color_of(self.sky, noise), color_of(self.ground, noise)
+        return batch.replace(ambient=_ambient((sky + ground) / 2, (sky - ground) / 2))
+
+
+def color_of(color: Distribution, noise: Noise, shape: int | tuple[int, ...] = ()) -> Tensor:
+    """Colours [B, *shape, 3] of a distribution of r g b, or of greys."""
+    value = color.sample(noise, shape)
+    return value if color.event else value[..., None].expand(*value.shape, 3)
+
+
+def _ambient(mean: Tensor, slope: Tensor) -> Tensor:
+    """Spherical harmonics [B, 9, 3] of ``mean + slope * z``, each float32 [B, 3]."""
+    zero = torch.zeros_like(mean)
+    return torch.stack([mean / SH_CONSTANT, zero, slope / _SH_LINEAR, *[zero] * 6], 1)

@@ -1,0 +1,117 @@
+"""SceneBatch to Frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from fastsynth import ops
+from fastsynth.ops.draw import ASSETS, SCENE, TEXTURES
+from fastsynth.ops.rasterize import MAX_SIZE, check_size
+from fastsynth.types import OUTPUTS, SHADINGS, TONES, Frames, SceneBatch
+
+# Outputs that the kernel writes under another name, or that are made from another's result.
+_FROM_SEEN = ("boxes_2d_tight", "visible_pixels")
+MAX_AMODAL = 64
+
+
+def render(
+    batch: SceneBatch,
+    size: tuple[int, int],
+    outputs: Sequence[str] = ("rgb", "depth", "instance_id", "boxes_2d_tight"),
+    *,
+    samples: int = 1,
+    rgb_dtype: torch.dtype = torch.float32,
+) -> Frames:
+    """Draws a batch of scenes: pictures and labels in one pass.
+
+    One fused kernel that keeps nothing between geometry and outputs, writes only what was asked for,
+    and is not differentiable; :func:`fastsynth.compose.compose` is the same picture in differentiable torch.
+
+    Args:
+        batch: What to draw.
+        size: Height and width [pixels], each up to 8192 (times the root of ``samples``).
+        outputs: Names out of ``fastsynth.types.OUTPUTS``.
+        samples: Samples a pixel of ``rgb``: 1, 4 or 16, averaged in linear light. Labels are always those
+            of the pixel centre.
+        rgb_dtype: torch.float32 for [0, 1] or torch.uint8 for 0..255.
+
+    Returns:
+        :class:`~fastsynth.types.Frames`.
+
+    Raises:
+        ValueError: an unknown output, a wrong size, or more instances than the ids can name.
+        RuntimeError: on the CPU, a mesh that the assets do not have. On CUDA it is not drawn.
+
+    Example:
+        >>> import fastsynth as fs
+        >>> scene = fs.Scene(fs.Objects(fs.procedural.primitives(), count=3))
+        >>> frames = fs.render(scene.sample(2, seed=0), size=(32, 48))
+        >>> tuple(frames.rgb.shape), tuple(frames.boxes_2d_tight.shape)[::2]
+        ((2, 3, 32, 48), (2, 4))
+    """
+    size = check_size("render", size)
+    for name in outputs:
+        if name not in OUTPUTS:
+            raise ValueError(f"render(): there is no output {name!r}. Available: {', '.join(OUTPUTS)}.")
+    if samples not in (1, 4, 16):
+        raise ValueError(f"render(): `samples` must be 1, 4 or 16 a pixel, but is {samples}.")
+    grid = math.isqrt(samples)
+    if max(size) * grid > MAX_SIZE:
+        raise ValueError(
+            f"render(): {size} pixels with {samples} samples each is more than {MAX_SIZE} samples a side. "
+            "Ask for fewer samples or a smaller image."
+        )
+    if rgb_dtype not in (torch.float32, torch.uint8):
+        raise ValueError(f"render(): `rgb_dtype` must be torch.float32 or torch.uint8, but is {rgb_dtype}.")
+    if batch.instances >= 1 << (31 - batch.assets.face_bits):
+        raise ValueError(
+            f"render(): {batch.instances} instances of meshes of up to 2^{batch.assets.face_bits} faces cannot be told apart in "
+            f"31 bits; at most {(1 << (31 - batch.assets.face_bits)) - 1}. Use smaller meshes or fewer instances."
+        )
+    if "amodal_masks" in outputs and batch.instances > MAX_AMODAL:
+        raise ValueError(
+            f"render(): amodal masks are drawn for up to {MAX_AMODAL} instances an image, but the batch has "
+            f"{batch.instances}. Ask for `total_pixels` alone, or split the batch."
+        )
+
+    develops = "rgb" in outputs and (batch.blur is not None or batch.noise is not None)
+    asked = dict.fromkeys(name for name in outputs if name not in _FROM_SEEN)
+    if any(name in outputs for name in _FROM_SEEN):
+        asked["seen"] = None
+    photos = batch.photos if batch.photos is not None else batch.assets.textures
+    scene = {name: getattr(batch, name) for name in SCENE}
+    if batch.photos is None:
+        scene["photo_id"] = torch.full_like(batch.photo_id, -1)
+    drawn = ops.draw(
+        [getattr(batch.assets, name) for name in ASSETS] + [getattr(batch.assets.textures, name) for name in TEXTURES],
+        list(scene.values()),
+        [getattr(photos, name) for name in TEXTURES],
+        size,
+        tuple(asked),
+        grid=grid,
+        face_bits=batch.assets.face_bits,
+        shading=SHADINGS.index(batch.shading),
+        tone=TONES.index(batch.tone),
+        mips=batch.filter == "trilinear",
+        linear=develops,
+        dtype=torch.float32 if develops else rgb_dtype,
+        near=batch.near,
+        lod=batch.lod,
+    )
+    if develops:
+        drawn["rgb"] = _develop(batch, drawn["rgb"], rgb_dtype)
+    if "seen" in drawn:
+        drawn["boxes_2d_tight"], drawn["visible_pixels"] = ops.boxes_of(drawn.pop("seen"))
+    return Frames(batch, size, {name: drawn[name] for name in outputs})
+
+
+def _develop(batch: SceneBatch, linear: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Blur, noise and tone curve, which see neighbouring pixels or need numbers of their own."""
+    if batch.blur is not None:
+        height = linear.shape[2]
+        sigma = batch.blur.clamp(0.0, batch.blur_limit) * height
+        linear = ops.blur(linear, sigma, math.ceil(3.0 * batch.blur_limit * height))
+    return ops.develop(linear, batch.exposure, batch.white_balance, batch.noise, batch.noise_key, batch.tone, dtype)

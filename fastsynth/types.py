@@ -1,0 +1,220 @@
+"""The waist: what is drawn (`SceneBatch`) and what was drawn (`Frames`).
+
+Every field, with its shape, unit and space, stands in ``docs/design/0002-data-model.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fastsynth._expect import expect
+from fastsynth.assets import Assets, Textures
+
+MAX_LIGHTS = 16
+SHADINGS = ("lambert", "blinn_phong", "ggx")
+TONES = ("srgb", "filmic", "linear")
+FILTERS = ("trilinear", "bilinear")
+#: Value of the constant real spherical harmonic, 1 / (2 sqrt(pi)).
+SH_CONSTANT = 0.28209479177387814
+
+_F, _I = torch.float32, torch.int32
+# field: (shape, dtype, default value of each element; None = must be given)
+_FIELDS: dict[str, tuple[str, torch.dtype, float | None]] = {
+    "mesh_id": ("B N", _I, None),
+    "world_from_object": ("B N 4 4", _F, None),
+    "intrinsics": ("B 3 3", _F, None),
+    "camera_from_world": ("B 4 4", _F, None),
+    "light_kind": ("B L", _I, 0),
+    "light_position": ("B L 3", _F, 0.0),
+    "light_direction": ("B L 3", _F, 0.0),
+    "light_color": ("B L 3", _F, 1.0),
+    "light_cone": ("B L 2", _F, -1.0),
+    "ambient": ("B 9 3", _F, 0.0),
+    "base_color": ("B N 4", _F, 1.0),
+    "metallic": ("B N", _F, -1.0),
+    "roughness": ("B N", _F, -1.0),
+    "texture_id": ("B N", _I, -1),
+    "background_color": ("B 2 3", _F, 0.0),
+    "photo_id": ("B", _I, -1),
+    "photo_crop": ("B 4", _F, 0.0),
+    "exposure": ("B", _F, 0.0),
+    "white_balance": ("B 3", _F, 1.0),
+    "noise_key": ("B", torch.int64, 0),
+}
+# Left out, these stay None, so that nobody pays for what no image of the batch has.
+_OPTIONAL: dict[str, tuple[str, torch.dtype]] = {"blur": ("B", _F), "noise": ("B 2", _F)}
+
+
+@dataclass(frozen=True)
+class SceneBatch:
+    """B images of up to N instances, L lights and one camera each, as plain tensors.
+
+    Nothing in it is random and nothing in it needs a scene: fill it from a simulator's
+    poses just as well. Tensors left out take the default of the data model.
+
+    Raises:
+        TypeError, ValueError: a tensor of the wrong dtype, shape or device.
+
+    Example:
+        >>> import fastsynth as fs, torch
+        >>> batch = fs.SceneBatch(
+        ...     assets=fs.procedural.primitives(),
+        ...     mesh_id=torch.zeros(1, 1, dtype=torch.int32),
+        ...     world_from_object=torch.eye(4).expand(1, 1, 4, 4),
+        ...     **fs.Pinhole.look_at(eye=(0, -1, 0.5), target=(0, 0, 0), fov=fs.deg(40)).fields(),
+        ... )
+        >>> batch.images, batch.instances
+        (1, 1)
+    """
+
+    assets: Assets
+    mesh_id: Tensor
+    world_from_object: Tensor
+    intrinsics: Tensor
+    camera_from_world: Tensor
+    light_kind: Tensor = None  # type: ignore[assignment]
+    light_position: Tensor = None  # type: ignore[assignment]
+    light_direction: Tensor = None  # type: ignore[assignment]
+    light_color: Tensor = None  # type: ignore[assignment]
+    light_cone: Tensor = None  # type: ignore[assignment]
+    ambient: Tensor = None  # type: ignore[assignment]
+    base_color: Tensor = None  # type: ignore[assignment]
+    metallic: Tensor = None  # type: ignore[assignment]
+    roughness: Tensor = None  # type: ignore[assignment]
+    texture_id: Tensor = None  # type: ignore[assignment]
+    background_color: Tensor = None  # type: ignore[assignment]
+    photo_id: Tensor = None  # type: ignore[assignment]
+    photo_crop: Tensor = None  # type: ignore[assignment]
+    exposure: Tensor = None  # type: ignore[assignment]
+    white_balance: Tensor = None  # type: ignore[assignment]
+    noise_key: Tensor = None  # type: ignore[assignment]
+    blur: Tensor | None = None
+    noise: Tensor | None = None
+    photos: Textures | None = None
+    blur_limit: float = 0.01
+    near: float = 0.01
+    shading: str = "lambert"
+    tone: str = "srgb"
+    filter: str = "trilinear"
+    lod: float = 0.0
+
+    def __post_init__(self):
+        sizes = {"B": len(self.mesh_id), "N": self.mesh_id.shape[-1] if self.mesh_id.ndim == 2 else 0, "L": 0}
+        for light in ("light_kind", "light_position", "light_direction", "light_color", "light_cone"):
+            if getattr(self, light) is not None:
+                sizes["L"] = getattr(self, light).shape[1]
+                break
+        for name, (shape, dtype, default) in _FIELDS.items():
+            value = getattr(self, name)
+            if value is None:
+                size = [sizes.get(axis) or (0 if axis in sizes else int(axis)) for axis in shape.split()]
+                value = torch.full(size, default or 0, dtype=dtype, device=self.mesh_id.device)
+                if name == "ambient":
+                    value[:, 0] = 0.3 / SH_CONSTANT
+                elif name == "photo_crop":
+                    value[:, 2:] = 1.0
+                elif name == "light_direction":
+                    value[..., 2] = 1.0
+            object.__setattr__(self, name, value.contiguous() if isinstance(value, Tensor) else value)
+        specs = {name: (getattr(self, name), shape, dtype) for name, (shape, dtype, _) in _FIELDS.items()}
+        for name, (shape, dtype) in _OPTIONAL.items():
+            if getattr(self, name) is not None:
+                specs[name] = (getattr(self, name), shape, dtype)
+        expect("SceneBatch", **specs)
+        if self.light_kind.shape[1] > MAX_LIGHTS:
+            raise ValueError(f"SceneBatch: at most {MAX_LIGHTS} lights an image, but `light_kind` has {sizes['L']}.")
+        for name, allowed in (("shading", SHADINGS), ("tone", TONES), ("filter", FILTERS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"SceneBatch: `{name}` must be one of {allowed}, but is {getattr(self, name)!r}.")
+        if not self.near > 0:
+            raise ValueError(f"SceneBatch: `near` must be above 0 [m], but is {self.near}.")
+        if not 0 <= self.blur_limit <= 0.1:
+            raise ValueError(f"SceneBatch: `blur_limit` must lie in [0, 0.1] image heights, but is {self.blur_limit}.")
+        if self.lod < 0:
+            raise ValueError(f"SceneBatch: `lod` must be 0 (off) or a number of pixels, but is {self.lod}.")
+
+    @property
+    def images(self) -> int:
+        """B, the number of images."""
+        return self.mesh_id.shape[0]
+
+    @property
+    def instances(self) -> int:
+        """N, the number of instance slots of an image."""
+        return self.mesh_id.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.mesh_id.device
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors of the batch by name, without those that were left out."""
+        return {name: getattr(self, name) for name in (*_FIELDS, *_OPTIONAL) if getattr(self, name) is not None}
+
+    def replace(self, **changes: Any) -> SceneBatch:
+        """The same batch with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def to(self, device: torch.device | str) -> SceneBatch:
+        """The same batch, its assets and photographs included, on another device."""
+        moved = {name: value.to(device) for name, value in self.tensors().items()}
+        photos = self.photos.to(device) if self.photos is not None else None
+        return dataclasses.replace(self, assets=self.assets.to(device), photos=photos, **moved)
+
+    def __getitem__(self, rows: slice | Tensor) -> SceneBatch:
+        """Some of the images: ``batch[3:5]``, or a tensor of rows."""
+        if isinstance(rows, int):
+            raise TypeError(f"SceneBatch[{rows}]: take a slice, batch[{rows}:{rows + 1}], so that B stays.")
+        return dataclasses.replace(self, **{name: value[rows] for name, value in self.tensors().items()})
+
+
+#: Every output that `render` can be asked for.
+OUTPUTS = (
+    "rgb",
+    "instance_id",
+    "triangle_id",
+    "semantic_id",
+    "depth",
+    "distance",
+    "normals",
+    "object_coordinates",
+    "uv",
+    "boxes_2d_tight",
+    "boxes_2d_loose",
+    "visible_pixels",
+    "total_pixels",
+    "amodal_masks",
+)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What was drawn: images and labels of a batch, for the outputs that were asked for.
+
+    Reading an output that was not asked for raises an AttributeError that says so.
+    """
+
+    batch: SceneBatch
+    size: tuple[int, int]  # H, W
+    outputs: dict[str, Tensor] = field(repr=False)
+
+    def __getattr__(self, name: str) -> Tensor:
+        outputs = object.__getattribute__(self, "__dict__").get("outputs", {})
+        if name in outputs:
+            return outputs[name]
+        if name in OUTPUTS:
+            raise AttributeError(
+                f"Frames: `{name}` was not drawn. Ask for it: render(..., outputs=({', '.join(map(repr, [*outputs, name]))}))."
+            )
+        raise AttributeError(f"Frames has no attribute {name!r}.")
+
+    def targets(self, **options: Any) -> list[dict[str, Any]]:
+        """Detection targets; see :func:`fastsynth.annotate.targets`."""
+        from fastsynth import annotate  # the layer above: only a convenience at call time
+
+        return annotate.targets(self, **options)

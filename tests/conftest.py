@@ -1,0 +1,35 @@
+"""What every test may ask for: a device, and the real files that some tests are about."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+CUDA = pytest.param("cuda", marks=pytest.mark.cuda)
+
+
+def pytest_collection_modifyitems(items):
+    """Skip CUDA tests where there is no GPU, unless the machine promised one."""
+    if torch.cuda.is_available() or os.environ.get("FASTSYNTH_REQUIRE_CUDA"):
+        return
+    for item in items:
+        if item.get_closest_marker("cuda"):
+            item.add_marker(pytest.mark.skip(reason="no GPU"))
+
+
+@pytest.fixture(params=["cpu", CUDA])
+def device(request):
+    """Each device in turn, torch.device."""
+    return torch.device(request.param)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder of real scans and photographs, beside the repository: too large, and not ours, to lie in it."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no shared/data beside the repository")
+    return folder

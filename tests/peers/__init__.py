@@ -1,0 +1,1 @@
+"""Other renderers, driven with the same scenes."""
