@@ -34,7 +34,7 @@ def scene(device: str) -> fs.Scene:
     """Up to four products, all of them within the view."""
     return fs.Scene(
         objects=fs.Objects(
-            fs.procedural.products(device=device),
+            fs.procedural.products().to(device),
             count=fs.Choice(range(1, 5)),
             position=fs.Uniform((-0.05, -0.05, -0.05), (0.05, 0.05, 0.05)),
             rotation=fs.UniformRotation(),

@@ -1,8 +1,8 @@
 """Labels for training, from what was drawn: detection targets, masks, boxes, poses and keypoints.
 
 Nothing here is differentiable and everything runs under ``torch.no_grad``; the gradients of depth, normals and
-coordinates come from :func:`fastsynth.compose.compose`. Functions stay on the device and do not wait for it, but for the
-list form of :func:`targets`, which must know how many objects each image has and waits once.
+coordinates come from :func:`fastsynth.compose.compose`. Functions stay on the device and do not wait for it, but for
+the list form of :func:`targets`, which must know how many objects each image has and waits once.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def targets(
         columns["visibility"] = visibility(frames)
     if keypoints is not None:
         columns["keypoints"] = keypoints_2d(frames, keypoints)
-    numbers = torch.arange(images) if image_ids is None else torch.as_tensor(image_ids, dtype=torch.int64)
+    numbers = torch.arange(images, device=device) if image_ids is None else torch.as_tensor(image_ids).long()
     if numbers.shape != (images,):
         raise ValueError(f"targets(): `image_ids` must be B = {images} numbers, but has shape {list(numbers.shape)}.")
     numbers = numbers.to(device, non_blocking=True)
@@ -99,7 +99,8 @@ def targets(
     if padded:
         out = {name: torch.where(_beside(valid, column), column, 0) for name, column in columns.items()}
         if masks:
-            out["masks"] = instance_mask(frames) & valid[..., None, None]
+            numbered = torch.where(valid, columns["instance"], -2)  # an id that no pixel has
+            out["masks"] = _same(_narrow(frames.instance_id, slots)[:, None], _narrow(numbered, slots)[..., None, None])
         return {**out, "image_id": numbers, "valid": valid}
 
     kept = valid.cpu()  # the one wait
@@ -108,7 +109,8 @@ def targets(
     flat = rows[0] * slots + rows[1]
     parts = {name: column.flatten(0, 1).index_select(0, flat) for name, column in columns.items()}
     if masks:
-        parts["masks"] = _narrow(frames.instance_id, slots)[rows[0]] == _narrow(rows[1], slots)[:, None, None]
+        ids = _narrow(frames.instance_id, slots).index_select(0, rows[0])  # several times faster than [rows[0]] here
+        parts["masks"] = ids.bitwise_xor_(_narrow(rows[1], slots)[:, None, None]).logical_not()  # as _same, in place
     names = list(parts)
     # One call for all images of a field; a hundred small slices would take longer than the rest.
     pieces = zip(numbers.unbind(), *(part.split(counts) for part in parts.values()), strict=True)
@@ -140,6 +142,11 @@ def _narrow(ids: Tensor, slots: int) -> Tensor:
     return ids.to(torch.int8 if slots <= 127 else torch.int16 if slots <= 32767 else torch.int32)
 
 
+def _same(ids: Tensor, numbers: Tensor) -> Tensor:
+    """``ids == numbers``, four times as fast on the CPU, where torch compares bytes one by one."""
+    return (ids ^ numbers).logical_not()
+
+
 def _as_tv(target: dict[str, Tensor], size: tuple[int, int]) -> dict[str, Tensor]:
     try:
         from torchvision import tv_tensors as tv
@@ -148,10 +155,8 @@ def _as_tv(target: dict[str, Tensor], size: tuple[int, int]) -> dict[str, Tensor
             "targets(): `tv_tensors` needs torchvision. Run `pip install torchvision`, or leave the option out."
         ) from error
     boxes = tv.BoundingBoxes(target["boxes"], format=tv.BoundingBoxFormat.XYXY, canvas_size=size)  # type: ignore[call-overload]
-    wrapped = {"boxes": boxes}
-    if "masks" in target:
-        wrapped["masks"] = tv.Mask(target["masks"])
-    return {**target, **wrapped}
+    masks = {"masks": tv.Mask(target["masks"])} if "masks" in target else {}
+    return {**target, "boxes": boxes, **masks}
 
 
 @torch.no_grad()
@@ -175,7 +180,7 @@ def instance_mask(frames: Frames) -> Tensor:
     """
     slots = frames.batch.mesh_id.shape[1]
     numbers = _narrow(torch.arange(slots, device=frames.instance_id.device), slots)
-    return _narrow(frames.instance_id, slots)[:, None] == numbers[:, None, None]
+    return _same(_narrow(frames.instance_id, slots)[:, None], numbers[:, None, None])
 
 
 @torch.no_grad()
@@ -234,9 +239,8 @@ def _project(batch: SceneBatch, points: Tensor, size: tuple[int, int]) -> tuple[
     height, width = size
     ahead = points[..., 2] >= batch.near
     image = multiply(batch.intrinsics[:, None, None, :2], points[..., None])[..., 0]
-    depth = torch.where(ahead, points[..., 2], 1)[..., None]
-    centre = torch.tensor([width / 2, height / 2], dtype=points.dtype, device=points.device)
-    return torch.where(ahead[..., None], image / depth * height + centre, 0), ahead
+    x, y = (image / torch.where(ahead, points[..., 2], 1)[..., None] * height).unbind(-1)
+    return torch.where(ahead[..., None], torch.stack([x + width / 2, y + height / 2], -1), 0), ahead
 
 
 class Boxes3d(NamedTuple):
@@ -317,8 +321,9 @@ def keypoints_2d(frames: Frames, keypoints_object: Tensor, *, tolerance: float =
     """Where points of the objects appear, and whether they are seen.
 
     A point is seen when the surface drawn at its pixel is not nearer than the point by more than `tolerance` of the
-    point's depth; so a point on a surface is seen up to a slope of about ``tolerance * focal length in pixels``, and a
-    point inside an object deeper than that is not. Nothing drawn at its pixel leaves it seen.
+    point's depth. Within half a pixel a surface of slope s (depth over width) changes by ``s / (2 f)`` of its depth, f
+    the focal length in pixels: points on surfaces steeper than ``2 f tolerance`` may count as hidden, and so does a
+    point that lies deeper inside its own object than the tolerance. Nothing drawn at its pixel leaves it seen.
 
     Args:
         frames: Drawn with "depth".
@@ -338,8 +343,8 @@ def keypoints_2d(frames: Frames, keypoints_object: Tensor, *, tolerance: float =
     meshes = batch.assets.meshes.shape[0]
     if keypoints_object.shape[0] != meshes:
         raise ValueError(
-            f"keypoints_2d(): `keypoints_object` must have a row for each of the {meshes} meshes of the assets, but has "
-            f"shape {list(keypoints_object.shape)}."
+            f"keypoints_2d(): `keypoints_object` must have a row for each of the {meshes} meshes of the assets, "
+            f"but has shape {list(keypoints_object.shape)}."
         )
     if not tolerance >= 0:
         raise ValueError(f"keypoints_2d(): `tolerance` must be a part of the depth, not negative, but is {tolerance}.")

@@ -168,7 +168,9 @@ class Assets:
             row = lambda *steps: torch.tensor(steps, dtype=torch.int32, device=device)  # noqa: E731
             class_rows = [names.index(name) for name in part.class_names]
             added = {
-                "vertex_colors": (part.vertex_colors if part.vertex_colors.shape[0] else white) if colored else white[:0],
+                "vertex_colors": (part.vertex_colors if part.vertex_colors.shape[0] else white)
+                if colored
+                else white[:0],
                 "faces": part.faces + row(count["V"], count["V"], count["V"], count["R"]),
                 "meshlets": part.meshlets + row(count["V"], 0, count["F"], 0),
                 "levels": part.levels + row(count["M"], 0, count["F"], 0),

@@ -6,7 +6,6 @@ A user's mistake (a folder that is not there, a mesh that cannot be read) ends i
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import platform
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from torch.utils.data import DataLoader
 
@@ -126,7 +126,7 @@ def doctor(device: Device = None) -> None:
     where = inputs.device(device)
     table = Table.grid(padding=(0, 2))
     for name, value in facts(where).items():
-        table.add_row(name, value)
+        table.add_row(name, escape(value))  # a bracket would be read as markup
     console.print(table)
     problems = selftest.run(where)
     for problem in problems:
@@ -145,7 +145,7 @@ def facts(device: torch.device) -> dict[str, str]:
     """
     build = inputs.build()
     return {
-        "fastsynth": importlib.metadata.version("fastsynth"),
+        "fastsynth": fs.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "compiler": build["compiler"],

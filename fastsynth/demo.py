@@ -71,7 +71,7 @@ def average_precision(detector: Detector, held_out: list[Batch]) -> float:
     for number, row in enumerate(truth, start=1):
         row["id"] = number
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports its progress there
-        coco = COCO()
+        coco: Any = COCO()
         labels = sorted({row["category_id"] for row in truth})
         coco.dataset = {
             "images": [{"id": number} for number in range(images)],
@@ -179,10 +179,10 @@ def main(
     out: Annotated[Path, typer.Option(help="The contact sheet.")] = Path("demo.png"),
 ) -> None:
     """Train a small detector on the stream for a minute, and draw what it was shown."""
-    console = Console()
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    console = Console(markup=False, soft_wrap=True)
+    where = inputs.device(device)
     batch = batch or (64 if where.type == "cuda" else 16)
-    assets, pictures = inputs.assets(meshes, where), inputs.photos(photos, where)
+    assets, pictures = inputs.assets([meshes] if meshes else None, where), inputs.photos(photos, where)
     drawn = scene(assets, pictures)
     triangles = int(assets.levels[assets.meshes[:, 0].long(), 3].sum())
     console.print(
@@ -192,7 +192,8 @@ def main(
     few = min(batch, held_out)
     held = list(itertools.islice(stream(drawn, size=size, batch=few, seed=seed + 1), held_out // few))
     torch.manual_seed(seed)
-    detector = Detector(len(assets.class_names)).to(where, memory_format=torch.channels_last)
+    detector = Detector(len(assets.class_names)).to(where)
+    detector.to(memory_format=torch.channels_last)  # the layout that convolutions are quickest in
     weights = sum(parameter.numel() for parameter in detector.parameters())
     before = average_precision(detector, held)
     images, elapsed, waiting = train(

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 
+from fastsynth import procedural
+from fastsynth.assets import Assets
+from fastsynth.load import load_assets, load_textures
 from fastsynth.ops._library import build_info
+from fastsynth.textures import Textures
 
 #: Said wherever CUDA kernels are missed.
 NO_KERNELS = (
@@ -46,3 +53,30 @@ def device(name: str | None) -> torch.device:
     if name.startswith("cuda") and not built:
         raise ValueError(f"--device is cuda, but the CUDA kernels are {NO_KERNELS}")
     return torch.device(name)
+
+
+def assets(paths: Sequence[Path] | None, device: torch.device) -> Assets:
+    """The meshes of these files, folders and patterns; without any, generated products.
+
+    What was repaired or left out is said on standard error.
+
+    Example:
+        >>> assets(None, torch.device("cpu")).class_names
+        ('box', 'can', 'bottle', 'carton', 'jar')
+    """
+    if not paths:
+        return procedural.products().to(device)
+    loaded = load_assets(list(paths), device=device)
+    if loaded.report.by_status("failed") or loaded.report.by_status("repaired"):
+        Console(stderr=True).print(str(loaded.report), markup=False, highlight=False, soft_wrap=True)
+    return loaded
+
+
+def photos(path: Path | None, device: torch.device) -> Textures | None:
+    """The photographs of this folder or pattern, at most 1024 pixels a side; None without one.
+
+    Example:
+        >>> photos(None, torch.device("cpu")) is None
+        True
+    """
+    return load_textures(path, max_size=1024).to(device) if path else None

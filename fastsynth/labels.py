@@ -32,7 +32,13 @@ def _text(draw: ImageDraw.ImageDraw, text: str, box: tuple[float, float, float, 
     draw.text(((left + right) / 2, (top + bottom) / 2), text, fill=color, font=font, anchor="mm")
 
 
-def _front(rng: np.random.Generator, draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], ink: Color, accent: Color) -> None:
+def _front(
+    rng: np.random.Generator,
+    draw: ImageDraw.ImageDraw,
+    box: tuple[float, float, float, float],
+    ink: Color,
+    accent: Color,
+) -> None:
     """A brand, a picture made of blobs, and a line of text."""
     left, top, right, bottom = box
     w, h = right - left, bottom - top
@@ -51,7 +57,9 @@ def _front(rng: np.random.Generator, draw: ImageDraw.ImageDraw, box: tuple[float
     _text(draw, str(rng.choice(_GOODS)), (left + 0.1 * w, bottom - 0.14 * h, right - 0.1 * w, bottom - 0.04 * h), ink)
 
 
-def _back(rng: np.random.Generator, draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], ink: Color) -> None:
+def _back(
+    rng: np.random.Generator, draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], ink: Color
+) -> None:
     """A table of figures and a barcode."""
     left, top, right, bottom = box
     w, h = right - left, bottom - top
@@ -106,7 +114,9 @@ def wrapped(rng: np.random.Generator, size: int, metal_ends: float) -> np.ndarra
             draw.rectangle((0, y, width, y + 0.03 * height), fill=accent)
     inside = metal_ends * height
     for i, start in enumerate((0.0, 0.5)):
-        _front(rng, draw, ((start + 0.02) * width, inside + 8, (start + 0.24) * width, height - inside - 8), ink, accent)
+        _front(
+            rng, draw, ((start + 0.02) * width, inside + 8, (start + 0.24) * width, height - inside - 8), ink, accent
+        )
         if i == 0:
             _back(rng, draw, (0.27 * width, inside + 8, 0.48 * width, height - inside - 8), ink)
     if metal_ends > 0:
@@ -127,7 +137,13 @@ def bottle(rng: np.random.Generator, size: int, shoulder: float) -> np.ndarray:
     draw.rectangle((0, top, width, bottom), fill=paper)
     draw.rectangle((0, top, width, top + 0.03 * height), fill=accent)
     for start in (0.0, 0.5):
-        _front(rng, draw, ((start + 0.03) * width, top + 0.02 * height, (start + 0.23) * width, bottom), (25, 25, 35), accent)
+        _front(
+            rng,
+            draw,
+            ((start + 0.03) * width, top + 0.02 * height, (start + 0.23) * width, bottom),
+            (25, 25, 35),
+            accent,
+        )
     _back(rng, draw, (0.28 * width, top + 0.05 * height, 0.46 * width, bottom), (25, 25, 35))
     draw.rectangle((0, 0, width, height * 0.1), fill=cap)
     return np.asarray(picture.resize((2 * size, size), Image.Resampling.BOX))

@@ -104,7 +104,9 @@ def load_assets(
         report.files.append(entry)
         try:
             name = _class_of(path, classes)
-            mesh = read_mesh(path, entry, scale=scale, double_sided=double_sided, max_texture=max_texture, max_faces=max_faces)
+            mesh = read_mesh(
+                path, entry, scale=scale, double_sided=double_sided, max_texture=max_texture, max_faces=max_faces
+            )
         except AssetError as error:
             entry.error = str(error)
             if strict:
@@ -158,14 +160,13 @@ def read_mesh(
     except OSError as error:
         raise AssetError(f"it cannot be read ({error.strerror})") from None
     check_header(path, data)
+    resolver = FolderResolver(path.parent, report)
     log = logging.getLogger("trimesh")
     was_disabled, log.disabled = log.disabled, True  # what it would log about a broken file, the report says
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            scene = trimesh.load_scene(
-                io.BytesIO(data), file_type=kind[1:], resolver=FolderResolver(path.parent, report), process=False
-            )
+            scene = trimesh.load_scene(io.BytesIO(data), file_type=kind[1:], resolver=resolver, process=False)
             pieces = scene.dump(concatenate=False)
     except AssetError:
         raise
@@ -175,6 +176,8 @@ def read_mesh(
         raise AssetError(f"it cannot be parsed ({type(error).__name__}: {error})") from None
     finally:
         log.disabled = was_disabled
+    if resolver.refusals:
+        raise AssetError(resolver.refusals[0])
     parts = [piece for piece in pieces if isinstance(piece, trimesh.Trimesh) and len(piece.faces)]
     if not parts:
         raise AssetError("there is no triangle in it")
@@ -224,10 +227,14 @@ def _clean(part: Any, report: FileReport) -> dict[str, Any] | None:
         colors = np.asarray(visual.vertex_colors, np.uint8)
     elif visual.kind == "face" and len(visual.face_colors):
         report.repair("colours of faces were averaged to their vertices")
-        colors = np.asarray(visual.to_vertex().vertex_colors if hasattr(visual, "to_vertex") else visual.vertex_colors, np.uint8)
+        colors = np.asarray(
+            visual.to_vertex().vertex_colors if hasattr(visual, "to_vertex") else visual.vertex_colors, np.uint8
+        )
         colors = colors if len(colors) == len(vertices) else None
     elif uvs is None or visual.kind == "texture":
-        attribute = getattr(visual, "vertex_attributes", {}).get("color") if hasattr(visual, "vertex_attributes") else None
+        attribute = (
+            getattr(visual, "vertex_attributes", {}).get("color") if hasattr(visual, "vertex_attributes") else None
+        )
         if attribute is not None and len(attribute) == len(vertices):
             colors = np.asarray(attribute, np.uint8)
     normals = None
@@ -238,7 +245,14 @@ def _clean(part: Any, report: FileReport) -> dict[str, Any] | None:
         else:
             report.repair("normals that are missing, zero or not finite were made anew")
     material = getattr(visual, "material", None)
-    return {"vertices": vertices, "faces": faces, "uvs": uvs, "colors": colors, "normals": normals, "material": material}
+    return {
+        "vertices": vertices,
+        "faces": faces,
+        "uvs": uvs,
+        "colors": colors,
+        "normals": normals,
+        "material": material,
+    }
 
 
 def _material(source: Any, gltf: bool, sided: bool, largest: int, report: FileReport, colored: bool) -> Material:

@@ -12,7 +12,9 @@ LARGEST_ERROR = 0.05  # of the mesh's extent
 WORTHWHILE = 0.8
 
 
-def simplified(vertices: np.ndarray, normals: np.ndarray, uvs: np.ndarray, faces: np.ndarray) -> list[tuple[np.ndarray, float]]:
+def simplified(
+    vertices: np.ndarray, normals: np.ndarray, uvs: np.ndarray, faces: np.ndarray
+) -> list[tuple[np.ndarray, float]]:
     """Coarser index buffers of a mesh, each about half of the one before.
 
     Texture coordinates and normals count as part of the surface, so that seams hold; borders between materials are held by
@@ -62,6 +64,10 @@ def simplified(vertices: np.ndarray, normals: np.ndarray, uvs: np.ndarray, faces
             result_error=error,
         )
         kept = coarse[:count].reshape(-1, 3).astype(np.int32)
+        corners = points[kept].astype(np.float64)
+        kept = kept[
+            np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).any(1)
+        ]  # at a pole some close up
         if not FEWEST_FACES // 2 <= len(kept) <= WORTHWHILE * before:
             break
         # The error includes the attributes' and never shrinks from level to level, so that the choice is monotonous.

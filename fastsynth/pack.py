@@ -111,7 +111,9 @@ def _check(mesh: Mesh) -> None:
             f"{list(vertices.shape)} and {list(faces.shape)}."
         )
     if not np.isfinite(vertices).all():
-        raise ValueError(f"pack(): mesh {mesh.name!r} has vertices that are NaN or infinite. Remove the faces that use them.")
+        raise ValueError(
+            f"pack(): mesh {mesh.name!r} has vertices that are NaN or infinite. Remove the faces that use them."
+        )
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise ValueError(
             f"pack(): mesh {mesh.name!r} has faces that name vertices {faces.min()} to {faces.max()}, but has {len(vertices)}."
@@ -172,7 +174,9 @@ class _Packer:
         normals = vertex_normals(points, faces) if mesh.normals is None else _unit(np.asarray(mesh.normals, np.float64))
         uvs = np.zeros((len(points), 2)) if mesh.uvs is None else np.asarray(mesh.uvs)
         data = np.ascontiguousarray(np.concatenate([points, normals, np.nan_to_num(uvs)], 1), np.float32)
-        material = np.zeros(len(faces), np.int64) if mesh.face_material is None else np.asarray(mesh.face_material, np.int64)
+        material = (
+            np.zeros(len(faces), np.int64) if mesh.face_material is None else np.asarray(mesh.face_material, np.int64)
+        )
         first_material = len(self.materials)
         for each in mesh.materials:
             self.add_material(each)
@@ -182,8 +186,13 @@ class _Packer:
         if lod:
             coarser = {row: simplified(data[:, :3], data[:, 3:6], data[:, 6:], group) for row, group in groups.items()}
             for step in range(max(len(levels) for levels in coarser.values())):
-                picked = {row: (levels[min(step, len(levels) - 1)] if levels else (groups[row], 0.0)) for row, levels in coarser.items()}
-                self._add_level(mesh, data, {k: v[0] for k, v in picked.items()}, first_material, max(v[1] for v in picked.values()))
+                picked = {
+                    row: (levels[min(step, len(levels) - 1)] if levels else (groups[row], 0.0))
+                    for row, levels in coarser.items()
+                }
+                self._add_level(
+                    mesh, data, {k: v[0] for k, v in picked.items()}, first_material, max(v[1] for v in picked.values())
+                )
         used = points[np.unique(faces)]
         hull = _hull(used)
         self.hull.append(hull)
@@ -192,12 +201,16 @@ class _Packer:
         self.hull_count += len(hull)
         self.boxes.append([*used.min(0).tolist(), *used.max(0).tolist()])
 
-    def _add_level(self, mesh: Mesh, data: np.ndarray, groups: Mapping[int, np.ndarray], first_material: int, error: float) -> None:
+    def _add_level(
+        self, mesh: Mesh, data: np.ndarray, groups: Mapping[int, np.ndarray], first_material: int, error: float
+    ) -> None:
         first_meshlet, first_face = len(self.meshlets), self.face_count
         for row, faces in groups.items():
             for vertices, local in cut_meshlets(faces, len(data)):
                 self.meshlets.append([self.vertex_count, len(vertices), self.face_count, len(local)])
-                self.bounds.append(_bounds(data[vertices, :3].astype(np.float64), local, mesh.materials[row].double_sided))
+                self.bounds.append(
+                    _bounds(data[vertices, :3].astype(np.float64), local, mesh.materials[row].double_sided)
+                )
                 self.vertex_data.append(data[vertices])
                 if mesh.colors is not None:
                     self.colors.append(np.asarray(mesh.colors, np.uint8)[vertices])
@@ -207,7 +220,9 @@ class _Packer:
                 self.faces.append(np.concatenate([local + self.vertex_count, rows], 1))
                 self.vertex_count += len(vertices)
                 self.face_count += len(local)
-        self.levels.append([first_meshlet, len(self.meshlets) - first_meshlet, first_face, self.face_count - first_face])
+        self.levels.append(
+            [first_meshlet, len(self.meshlets) - first_meshlet, first_face, self.face_count - first_face]
+        )
         self.errors.append(error)
 
 
@@ -242,7 +257,9 @@ def pack(
         raise ValueError("pack(): give at least one mesh.")
     labels = [mesh.name for mesh in meshes] if classes is None else list(classes)
     if len(labels) != len(meshes):
-        raise ValueError(f"pack(): `classes` must name one class for each of {len(meshes)} meshes, but has {len(labels)}.")
+        raise ValueError(
+            f"pack(): `classes` must name one class for each of {len(meshes)} meshes, but has {len(labels)}."
+        )
     packer = _Packer()
     for mesh in meshes:
         packer.add_mesh(mesh, lod)
@@ -258,7 +275,9 @@ def pack(
 
     assets = Assets(
         vertex_data=torch.from_numpy(np.concatenate(packer.vertex_data)),
-        vertex_colors=torch.from_numpy(np.concatenate(packer.colors)) if colored else torch.zeros(0, 4, dtype=torch.uint8),
+        vertex_colors=torch.from_numpy(np.concatenate(packer.colors))
+        if colored
+        else torch.zeros(0, 4, dtype=torch.uint8),
         faces=ints(np.concatenate(packer.faces)),  # type: ignore[arg-type]
         meshlets=ints(packer.meshlets),
         meshlet_bounds=floats(packer.bounds),

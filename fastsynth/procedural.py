@@ -61,9 +61,7 @@ def lathe(profile: np.ndarray, around: int = 48, v: np.ndarray | None = None, na
     faces = _grid(len(profile) - 1, around)
     corners = points.reshape(-1, 3)[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    return Mesh(
-        points.reshape(-1, 3), faces[area > 1e-14], normals.reshape(-1, 3), uvs.reshape(-1, 2), name=name
-    )
+    return Mesh(points.reshape(-1, 3), faces[area > 1e-14], normals.reshape(-1, 3), uvs.reshape(-1, 2), name=name)
 
 
 def box(size: tuple[float, float, float] = (1.0, 1.0, 1.0), name: str = "box") -> Mesh:
@@ -139,7 +137,9 @@ def plane(size: float = 1.0, name: str = "plane") -> Mesh:
     vertices = np.array([(-s, -s, 0), (s, -s, 0), (s, s, 0), (-s, s, 0)])
     uvs = np.array([(0.0, 1.0), (1.0, 1.0), (1.0, 0.0), (0.0, 0.0)])
     normals = np.tile([0.0, 0.0, 1.0], (4, 1))
-    return Mesh(vertices, np.array([[0, 1, 2], [0, 2, 3]]), normals, uvs, materials=(Material(double_sided=True),), name=name)
+    return Mesh(
+        vertices, np.array([[0, 1, 2], [0, 2, 3]]), normals, uvs, materials=(Material(double_sided=True),), name=name
+    )
 
 
 def primitives(lod: bool = True) -> Assets:
@@ -152,9 +152,10 @@ def primitives(lod: bool = True) -> Assets:
     return pack([box(), sphere(), cylinder(), cone(), torus(), plane()], lod=lod)
 
 
-def _standing(mesh: Mesh, height: float, picture: np.ndarray, gloss: float, metal: float = 0.0) -> Mesh:
-    vertices = mesh.vertices + np.array([0, 0, height])
-    material = Material(metallic=metal, roughness=gloss, base_texture=picture)
+def _standing(mesh: Mesh, picture: np.ndarray, roughness: float, metallic: float = 0.0) -> Mesh:
+    """The mesh with its label, moved to rest on z = 0."""
+    vertices = mesh.vertices - np.array([0, 0, mesh.vertices[:, 2].min()])
+    material = Material(metallic=metallic, roughness=roughness, base_texture=picture)
     return Mesh(vertices, mesh.faces, mesh.normals, mesh.uvs, materials=(material,), name=mesh.name)
 
 
@@ -180,13 +181,24 @@ def _by_height(profile: np.ndarray) -> np.ndarray:
 
 def _box(rng: np.random.Generator, size: int) -> Mesh:
     w, d, h = rng.uniform(0.09, 0.2), rng.uniform(0.03, 0.08), rng.uniform(0.12, 0.26)
-    return _standing(box((w, d, h), "box"), h / 2, labels.carton(rng, size, (w, d, h)), 0.7)
+    return _standing(box((w, d, h), "box"), labels.carton(rng, size, (w, d, h)), 0.7)
 
 
 def _can(rng: np.random.Generator, size: int) -> Mesh:
     r, h = rng.uniform(0.03, 0.045), rng.uniform(0.07, 0.16)
-    profile = _rounded([(0, 0.004, 0), (r * 0.9, 0.004, 0.002), (r, 0, 0.003), (r, h, 0.003), (r * 0.9, h - 0.004, 0.002), (0, h - 0.004, 0)])
-    return _standing(lathe(profile, 40, _by_height(profile), "can"), 0, labels.wrapped(rng, size, metal_ends=0.06), 0.35, 0.3)
+    profile = _rounded(
+        [
+            (0, 0.004, 0),
+            (r * 0.9, 0.004, 0.002),
+            (r, 0, 0.003),
+            (r, h, 0.003),
+            (r * 0.9, h - 0.004, 0.002),
+            (0, h - 0.004, 0),
+        ]
+    )
+    return _standing(
+        lathe(profile, 40, _by_height(profile), "can"), labels.wrapped(rng, size, metal_ends=0.06), 0.35, 0.3
+    )
 
 
 def _bottle(rng: np.random.Generator, size: int) -> Mesh:
@@ -197,7 +209,7 @@ def _bottle(rng: np.random.Generator, size: int) -> Mesh:
         [(0, 0, 0), (r, 0, 0.008), (r, shoulder, 0.04), (neck, h * 0.86, 0.03), (neck, h * 0.9, 0.001),
          (cap, h * 0.9, 0.001), (cap, h, 0.003), (0, h, 0)]
     )  # fmt: skip
-    return _standing(lathe(profile, 40, _by_height(profile), "bottle"), 0, labels.bottle(rng, size, shoulder / h), 0.3)
+    return _standing(lathe(profile, 40, _by_height(profile), "bottle"), labels.bottle(rng, size, shoulder / h), 0.3)
 
 
 def _jar(rng: np.random.Generator, size: int) -> Mesh:
@@ -206,7 +218,7 @@ def _jar(rng: np.random.Generator, size: int) -> Mesh:
         [(0, 0, 0), (r, 0, 0.008), (r, h * 0.78, 0.012), (r * 0.86, h * 0.84, 0.002), (r * 0.92, h * 0.84, 0.001),
          (r * 0.92, h, 0.003), (0, h, 0)]
     )  # fmt: skip
-    return _standing(lathe(profile, 40, _by_height(profile), "jar"), 0, labels.bottle(rng, size, 0.76), 0.25)
+    return _standing(lathe(profile, 40, _by_height(profile), "jar"), labels.bottle(rng, size, 0.76), 0.25)
 
 
 def _gable(rng: np.random.Generator, size: int) -> Mesh:
@@ -238,7 +250,7 @@ def _gable(rng: np.random.Generator, size: int) -> Mesh:
         uvs += list(coordinates)
         faces += [(first, first + i - 1, first + i) for i in range(2, len(p))]
     mesh = Mesh(np.array(vertices), np.array(faces), np.array(normals), np.array(uvs), name="carton")
-    return _standing(mesh, 0, labels.wrapped(rng, size, metal_ends=0.0), 0.55)
+    return _standing(mesh, labels.wrapped(rng, size, metal_ends=0.0), 0.55)
 
 
 _KINDS = {"box": _box, "can": _can, "bottle": _bottle, "carton": _gable, "jar": _jar}

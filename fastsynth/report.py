@@ -19,7 +19,7 @@ class FileReport:
 
     @property
     def status(self) -> str:
-        """"ok", "repaired" or "failed"."""
+        """ "ok", "repaired" or "failed"."""
         return "failed" if self.error else "repaired" if self.repairs else "ok"
 
     def repair(self, message: str) -> None:

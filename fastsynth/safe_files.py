@@ -28,7 +28,9 @@ def check_header(path: Path, data: bytes) -> None:
     kind = path.suffix.lower()
     if kind == ".glb":
         if data[:4] != b"glTF":
-            raise AssetError("the file does not begin with 'glTF' as a GLB does; is it another format with this ending?")
+            raise AssetError(
+                "the file does not begin with 'glTF' as a GLB does; is it another format with this ending?"
+            )
         if len(data) < 20:
             raise AssetError(f"the file is cut off after {len(data)} bytes, within its header")
         length = struct.unpack("<I", data[8:12])[0]
@@ -37,16 +39,22 @@ def check_header(path: Path, data: bytes) -> None:
     elif kind == ".ply":
         end = data.find(b"end_header")
         if not data.startswith(b"ply") or end < 0:
-            raise AssetError("there is no PLY header from 'ply' to 'end_header'; is it another format with this ending?")
+            raise AssetError(
+                "there is no PLY header from 'ply' to 'end_header'; is it another format with this ending?"
+            )
         for name, count in re.findall(rb"element\s+(\w+)\s+(\d+)", data[:end]):
             if int(count) * _LEAST_PLY_BYTES > len(data):
-                raise AssetError(f"the header announces {int(count)} of '{name.decode()}', more than {len(data)} bytes can hold")
+                raise AssetError(
+                    f"the header announces {int(count)} of '{name.decode()}', more than {len(data)} bytes can hold"
+                )
     elif kind == ".stl" and not (data[:5] == b"solid" and b"facet" in data[:2048]):
         if len(data) < 84:
             raise AssetError(f"the file is cut off after {len(data)} bytes, within its header")
         count = struct.unpack("<I", data[80:84])[0]
         if 84 + 50 * count > len(data):
-            raise AssetError(f"the header announces {count} triangles ({84 + 50 * count} bytes), but there are {len(data)} bytes")
+            raise AssetError(
+                f"the header announces {count} triangles ({84 + 50 * count} bytes), but there are {len(data)} bytes"
+            )
     elif kind == ".gltf":
         try:
             tree = json.loads(data)
@@ -69,6 +77,9 @@ def check_gltf(tree: Any) -> None:
     """Raises where a glTF announces more elements than its buffers hold, needs what is not supported, or its nodes go in circles."""
     if not isinstance(tree, dict):
         raise AssetError("the JSON is not a glTF")
+    version = str((tree.get("asset") or {}).get("version", "2.0")) if isinstance(tree.get("asset"), dict) else "2.0"
+    if not version.startswith("2") or isinstance(tree.get("nodes"), dict):
+        raise AssetError("it is a glTF of version 1, which is not supported. Convert it to glTF 2.0.")
     for name in tree.get("extensionsRequired", []):
         if name not in ("KHR_texture_transform", "KHR_materials_unlit", "KHR_mesh_quantization"):
             raise AssetError(f"the file needs the glTF extension {name}, which is not supported. Export it without.")
@@ -85,7 +96,9 @@ def check_gltf(tree: Any) -> None:
                 continue
             held = int(buffers[views[view]["buffer"]]["byteLength"])
             if need > held:
-                raise AssetError(f"accessor {i} announces {accessor['count']} elements ({need} bytes), its buffer has {held} bytes")
+                raise AssetError(
+                    f"accessor {i} announces {accessor['count']} elements ({need} bytes), its buffer has {held} bytes"
+                )
         nodes = tree.get("nodes", [])
         seen: dict[int, int] = {}
         for i, node in enumerate(nodes):
@@ -110,6 +123,12 @@ class FolderResolver:
     def __init__(self, folder: Path, report: FileReport):
         self.folder = folder.resolve()
         self.report = report
+        #: Why something was refused: a parser may swallow the error that says so.
+        self.refusals: list[str] = []
+
+    def _refuse(self, why: str) -> AssetError:
+        self.refusals.append(why)
+        return AssetError(why)
 
     def get(self, name: str | bytes) -> bytes:
         """The bytes of a file that the asset names.
@@ -120,10 +139,10 @@ class FolderResolver:
         """
         text = unquote(name.decode() if isinstance(name, bytes) else str(name)).strip().replace("\\", "/")
         if len(urlsplit(text).scheme) > 1:
-            raise AssetError(f"it refers to {text!r}, which is not a file beside it")
+            raise self._refuse(f"it refers to {text!r}, which is not a file beside it")
         path = (self.folder / text).resolve()
         if not path.is_relative_to(self.folder):
-            raise AssetError(f"it refers to {text!r}, which lies outside its folder")
+            raise self._refuse(f"it refers to {text!r}, which lies outside its folder")
         if not path.is_file():
             self.report.repair(f"the file {text!r} that it refers to is missing")
             raise FileNotFoundError(text)
@@ -139,7 +158,9 @@ class FolderResolver:
 
     def namespaced(self, namespace: str) -> FolderResolver:
         """The same for a folder below."""
-        return FolderResolver(self.folder / namespace, self.report)
+        below = FolderResolver(self.folder / namespace, self.report)
+        below.refusals = self.refusals
+        return below
 
     __getitem__ = get
 

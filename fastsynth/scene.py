@@ -155,7 +155,7 @@ class Scene(Randomizer):
         assets = held[0]
         for randomizer in self._steps():
             assets = randomizer.extend(assets)
-        self.assets: Assets = assets
+        self.assets: Assets = assets  # pyright: ignore[reportIncompatibleVariableOverride]
         self.to(self.device)
 
     @property

@@ -78,7 +78,7 @@ def blur(image: Tensor, sigma: Tensor, radius: int) -> Tensor:
     Example:
         >>> step = torch.tensor([0.0, 0.0, 1.0, 1.0]).view(1, 1, 1, 4)
         >>> [round(x, 2) for x in blur(step, torch.tensor([1.0]), 3).flatten().tolist()]
-        [0.07, 0.3, 0.7, 0.93]
+        [0.06, 0.3, 0.7, 0.94]
     """
     taps = torch.arange(-radius, radius + 1, device=image.device).to(image)
     weights = (-0.5 * (taps / sigma.clamp(min=1e-3)[:, None]) ** 2).exp()

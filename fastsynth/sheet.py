@@ -34,10 +34,10 @@ def contact_sheet(frames: Frames, *, count: int = 8, detections: list[dict[str, 
         ValueError: no image, or not as many detections as images.
 
     Example:
-        >>> from fastsynth import procedural, render, selftest
-        >>> frames = render.render(selftest.scene(), size=(48, 64), outputs=OUTPUTS)
+        >>> from fastsynth import render, selftest
+        >>> frames = render(selftest.scene(), size=(48, 64), outputs=OUTPUTS)
         >>> contact_sheet(frames, count=2).size
-        (400, 56)
+        (416, 56)
     """
     height, width = frames.size
     shown = min(count, len(frames.rgb))

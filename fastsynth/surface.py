@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fastsynth.assets import Textures
@@ -30,8 +31,6 @@ from fastsynth.types import SceneBatch
 _CLAMP, _MIRROR = 1, 2  # wrap modes of the data model
 # Below this a triangle is edge-on: its reciprocal, squared by the gradient, must stay finite in float32.
 _EDGE_ON = 1e-18
-# Stands in for the triangle of a background pixel, so that nothing there is infinite.
-_ANY_TRIANGLE = ((-1.0, -1.0, 1.0), (3.0, -1.0, 1.0), (-1.0, 3.0, 1.0))
 
 
 class Hit(NamedTuple):
@@ -97,8 +96,8 @@ def clip_from_object(batch: SceneBatch, size: tuple[int, int]) -> Tensor:
     """
     height, width = size
     camera = multiply(batch.camera_from_world[:, None, :3], batch.world_from_object)
-    scale = torch.tensor([2 * height / width, 2.0, 1.0], dtype=camera.dtype, device=camera.device)
-    return multiply(batch.intrinsics[:, None] * scale[:, None], camera)
+    x, y, w = batch.intrinsics.unbind(-2)
+    return multiply(torch.stack([2 * height / width * x, 2 * y, w], -2)[:, None], camera)
 
 
 def _cofactors(matrix: Tensor) -> Tensor:
@@ -140,8 +139,8 @@ def intersect(corners: Tensor, ndc: Tensor, ndc_per_pixel: tuple[float, float]) 
     Example:
         >>> corners = torch.tensor([[-1.0, -1, 1], [3, -1, 1], [-1, 3, 1]])
         >>> hit = intersect(corners, torch.zeros(2), (0.5, 0.5))
-        >>> hit.weights.tolist(), hit.depth.item(), hit.change_x.tolist()
-        ([0.5, 0.25, 0.25], 1.0, [0.125, 0.0])
+        >>> hit.weights.tolist(), hit.depth.item(), hit.change_x[0].item()
+        ([0.5, 0.25, 0.25], 1.0, 0.125)
     """
     v0, v1, v2 = corners.unbind(-2)
     e1, e2 = v1 - v0, v2 - v0
@@ -188,7 +187,8 @@ def see(batch: SceneBatch, triangle_id: Tensor, instance_id: Tensor) -> Seen:
 
     clip = _rows(clip_from_object(batch, (height, width)).flatten(0, 1), instance)  # [B, H, W, 3, 4]
     projected = multiply(data[..., :3], clip[..., :3].mT) + clip[..., None, :, 3]
-    spare = torch.tensor(_ANY_TRIANGLE, dtype=pose.dtype, device=pose.device)
+    # Stands in for the triangle of a background pixel, so that nothing there is infinite: (3, -1), (-1, 3), (-1, -1).
+    spare = F.pad(4 * torch.eye(3, 2, dtype=pose.dtype, device=pose.device) - 1, (0, 1), value=1.0)
     x = (2 * torch.arange(width, device=pose.device).to(pose) + 1) / width - 1
     y = (2 * torch.arange(height, device=pose.device).to(pose) + 1) / height - 1
     ndc = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)

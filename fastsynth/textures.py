@@ -73,9 +73,13 @@ def as_rgba(image: Any, what: str) -> np.ndarray:
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or 0 in pixels.shape:
-        raise ValueError(f"{what}: a picture must be [h, w], [h, w, 1], [h, w, 3] or [h, w, 4], but is {list(pixels.shape)}.")
+        raise ValueError(
+            f"{what}: a picture must be [h, w], [h, w, 1], [h, w, 3] or [h, w, 4], but is {list(pixels.shape)}."
+        )
     if pixels.dtype != np.uint8:
-        raise TypeError(f"{what}: a picture must be uint8 (0 to 255), but is {pixels.dtype}. Multiply [0, 1] by 255 first.")
+        raise TypeError(
+            f"{what}: a picture must be uint8 (0 to 255), but is {pixels.dtype}. Multiply [0, 1] by 255 first."
+        )
     if pixels.shape[2] == 1:
         pixels = pixels.repeat(3, axis=2)
     if pixels.shape[2] == 3:
@@ -130,7 +134,9 @@ class Textures:
                 total += level.shape[0] * level.shape[1]
                 texels.append(level.reshape(-1, 4))
             if total > _MAX_TEXELS:
-                raise ValueError(f"Textures: more than 2^31 texels by image {i} of {len(images)}. Use smaller or fewer textures.")
+                raise ValueError(
+                    f"Textures: more than 2^31 texels by image {i} of {len(images)}. Use smaller or fewer textures."
+                )
             height, width = levels[0].shape[:2]
             info.append([width, height, len(levels), WRAPS.index(mode)])
             offsets.append(starts + [starts[-1]] * (MAX_LEVELS - len(starts)))

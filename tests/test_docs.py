@@ -56,6 +56,7 @@ def box(side: float) -> str:
     return "\n".join(lines) + "\n"
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # an example leaves its folder to the garbage collector
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings(name, elsewhere):
     module = importlib.import_module(name)

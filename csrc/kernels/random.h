@@ -6,12 +6,12 @@
 namespace fastsynth {
 
 struct UniformNumbers {
-  static constexpr int kItems = 64;  // images
+  static constexpr int kItems = 2048;  // groups of four numbers: a small draw is one tile, for which no second thread is woken
   template <class Tile>
   struct Shared {};
   template <class Tile>
   static constexpr int lanes() {
-    return kItems;
+    return 256;
   }
   const int64_t* index;  // [B]
   int64_t images, count;

@@ -69,7 +69,20 @@ def draw(
     """
     wanted = sum(1 << OUTPUTS.index(name) for name in outputs)
     drawn = torch.ops.fastsynth.draw(
-        assets, scene, photos, *size, grid, face_bits, wanted, shading, tone, mips, linear, dtype == torch.uint8, near, lod
+        assets,
+        scene,
+        photos,
+        *size,
+        grid,
+        face_bits,
+        wanted,
+        shading,
+        tone,
+        mips,
+        linear,
+        dtype == torch.uint8,
+        near,
+        lod,
     )
     return {name: drawn[OUTPUTS.index(name)] for name in outputs}
 

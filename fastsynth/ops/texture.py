@@ -78,7 +78,9 @@ def texture(
         specs["uv_da"] = (uv_da, "B H W 4", torch.float32)
     sizes = expect("texture", **specs)
     if sizes["A"] not in (1, sizes["B"]):
-        raise ValueError(f"texture(): `texture` must have 1 image or B = {sizes['B']} as `uv` has, but has {sizes['A']}.")
+        raise ValueError(
+            f"texture(): `texture` must have 1 image or B = {sizes['B']} as `uv` has, but has {sizes['A']}."
+        )
     for i, level in enumerate(levels):
         if 0 in level.shape:
             raise ValueError(f"texture(): level {i} of `texture` is empty: {list(level.shape)}.")
