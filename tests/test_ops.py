@@ -1,0 +1,187 @@
+"""What every op owes: the right values, a correct registration, clear errors."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import fastsynth as fs
+from fastsynth.ops import Fragments
+from fastsynth.ops.draw import ASSETS, OUTPUTS, SCENE, TEXTURES
+
+INT = torch.int32
+
+
+def generator():
+    return torch.Generator().manual_seed(0)  # on the CPU, so that every device sees the same numbers
+
+
+def rand(*shape):
+    return torch.rand(*shape, generator=generator())
+
+
+def draw_arguments():
+    batch = fs.Scene(fs.Objects(fs.procedural.primitives(), count=3)).sample(2, seed=0)
+    textures = [getattr(batch.assets.textures, name) for name in TEXTURES]
+    return (
+        [getattr(batch.assets, name) for name in ASSETS] + textures,
+        [getattr(batch, name) for name in SCENE],
+        textures,
+        24, 32, 1, batch.assets.face_bits, (1 << len(OUTPUTS)) - 1, 0, 0, True, False, False, 0.01, 0.0,
+    )  # fmt: skip
+
+
+FACES = torch.tensor([[0, 1, 2], [2, 1, 3]], dtype=INT)
+IDS = torch.randint(-1, 2, (2, 6, 7), generator=generator(), dtype=INT)
+# op: arguments of the registered operator
+CASES = {
+    "draw": draw_arguments(),
+    "transform": (rand(5, 3), rand(2, 4, 4)),
+    "rasterize": (rand(2, 4, 4) + 0.5, FACES, torch.empty(0, 2, dtype=INT), 6, 7, 0),
+    "interpolate": (rand(2, 4, 3), FACES, IDS, rand(2, 6, 7, 2) / 2),
+    "texture": ([rand(1, 5, 6, 2), rand(1, 2, 3, 2)], rand(2, 3, 4, 2) * 3 - 1, rand(2, 3, 4, 4), 0, False),
+    "blur": (rand(2, 3, 9, 8), torch.tensor([0.0, 1.5]), 5),
+    "develop": (rand(2, 3, 4, 5), rand(2), rand(2, 3), rand(2, 2), torch.randn(2, 3, 4, 5), 0, False),
+    "reduce": (IDS, 3),
+    "uniform": (torch.tensor([1, 2]), 3, 4, 5),
+    "normal": (torch.tensor([1, 2]), 5),
+}
+
+
+@pytest.mark.parametrize("op", CASES)
+def test_registration(op):
+    overload = getattr(torch.ops.fastsynth, op).default
+    torch.library.opcheck(overload, CASES[op], test_utils=("test_schema", "test_faketensor", "test_aot_dispatch_static"))
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("op", CASES)
+def test_devices_agree(op):
+    overload = getattr(torch.ops.fastsynth, op).default
+    move = lambda x, to: [t.to(to) for t in x] if isinstance(x, list) else x.to(to) if isinstance(x, torch.Tensor) else x  # noqa: E731
+    here = overload(*CASES[op])
+    there = overload(*(move(x, "cuda") for x in CASES[op]))
+    for a, b in zip(here, there) if isinstance(here, list) else ((here, there),):
+        if a.dtype.is_floating_point:
+            torch.testing.assert_close(b.cpu(), a, atol=1e-6, rtol=1e-6)
+        else:
+            assert torch.equal(b.cpu(), a)
+
+
+def test_transform_is_the_matrix_product(device):
+    v, m = rand(37, 3).to(device), rand(3, 4, 4).to(device)
+    homogeneous = F.pad(v, (0, 1), value=1.0)
+    torch.testing.assert_close(fs.ops.transform(v, m), homogeneous @ m.transpose(1, 2))
+
+
+def test_interpolate_weighs_the_corners(device):
+    attributes, bary = rand(2, 4, 3).to(device), (rand(2, 6, 7, 2) / 2).to(device)
+    ids, faces = IDS.to(device), FACES.to(device)
+    corners = faces.long()[ids.clamp(min=0).long()]
+    image = torch.arange(2, device=device)[:, None, None, None]
+    weights = torch.cat([bary, 1 - bary.sum(-1, keepdim=True)], -1)
+    expected = (attributes[image, corners] * weights[..., None]).sum(-2) * (ids >= 0)[..., None]
+    fragments = Fragments(ids, bary, torch.ones_like(bary[..., 0]))
+    torch.testing.assert_close(fs.ops.interpolate(attributes, faces, fragments), expected)
+    shared = fs.ops.interpolate(attributes[:1], faces, fragments)
+    torch.testing.assert_close(shared[0], expected[0])
+
+
+def grid_sample(texture, uv, wrap):
+    """The same lookup by torch, for the wrap modes that it has."""
+    mode = {"clamp": "border", "mirror": "reflection"}[wrap]
+    out = F.grid_sample(texture.movedim(-1, 1), uv * 2 - 1, "bilinear", mode, align_corners=False)
+    return out.movedim(1, -1)
+
+
+@pytest.mark.parametrize("wrap", ["clamp", "mirror"])
+def test_texture_is_grid_sample(wrap, device):
+    texture, uv = rand(2, 5, 6, 3).to(device), (rand(2, 8, 9, 2) * 3 - 1).to(device)
+    torch.testing.assert_close(fs.ops.texture(texture, uv, wrap=wrap), grid_sample(texture, uv, wrap), atol=1e-5, rtol=1e-5)
+
+
+def test_texture_repeats(device):
+    texture, uv = rand(2, 5, 6, 3).to(device), rand(2, 8, 9, 2).to(device)
+    once = fs.ops.texture(texture, uv)
+    torch.testing.assert_close(fs.ops.texture(texture, uv + torch.tensor([3.0, -2.0], device=device)), once, atol=1e-4, rtol=1e-4)
+    # Inside, repeating and clamping are the same.
+    inner = uv * 0.6 + 0.2
+    torch.testing.assert_close(fs.ops.texture(texture, inner), fs.ops.texture(texture, inner, wrap="clamp"))
+
+
+def test_texture_levels_follow_the_footprint(device):
+    levels = [torch.full((1, s, s, 1), float(i), device=device) for i, s in enumerate((16, 8, 4, 2, 1))]
+    uv = torch.full((1, 1, 5, 2), 0.3, device=device)
+    da = torch.zeros(1, 1, 5, 4, device=device)
+    da[0, 0, :, 0] = torch.tensor([0.5, 1.0, 2.0, 2**1.5, 1000.0]) / 16
+    value = fs.ops.texture(levels, uv, da).flatten().cpu()
+    torch.testing.assert_close(value, torch.tensor([0.0, 0.0, 1.0, 1.5, 4.0]), atol=1e-5, rtol=0)
+
+
+def test_blur_is_a_gaussian(device):
+    image = torch.zeros(2, 1, 21, 25, device=device)
+    image[:, 0, 10, 12] = 1
+    out = fs.ops.blur(image, torch.tensor([0.0, 2.0], device=device), 6).cpu()
+    torch.testing.assert_close(out[0], image[0].cpu())
+    x = torch.arange(-6, 7).float()
+    kernel = torch.exp(-0.5 * (x / 2) ** 2)
+    kernel = kernel / kernel.sum()
+    torch.testing.assert_close(out[1, 0, 4:17, 6:19], kernel[:, None] * kernel[None], atol=1e-6, rtol=1e-4)
+
+
+def srgb(x):
+    return torch.where(x <= 0.0031308, 12.92 * x, 1.055 * x.clamp(min=1e-9) ** (1 / 2.4) - 0.055)
+
+
+def test_develop_is_srgb(device):
+    light = torch.linspace(-0.1, 1.2, 1000).repeat(3).view(1, 3, 10, 100)
+    shown = fs.ops.develop(light.to(device), torch.zeros(1, device=device), torch.ones(1, 3, device=device)).cpu()
+    torch.testing.assert_close(shown, srgb(light.clamp(0, 1)), atol=2e-6, rtol=1e-5)
+
+
+def test_noise_has_the_deviation_that_was_asked_for(device):
+    light = torch.full((2, 3, 64, 64), 0.5, device=device)
+    options = {"exposure": torch.zeros(2, device=device), "white_balance": torch.ones(2, 3, device=device), "tone": "linear"}
+    noise = torch.tensor([[0.1, 0.0], [0.0, 0.05]], device=device)
+    shown = fs.ops.develop(light, noise=noise, key=torch.tensor([1, 2], device=device), **options)
+    assert shown[0].std().item() == pytest.approx(0.1 * math.sqrt(0.5), rel=0.03)
+    assert shown[1].std().item() == pytest.approx(0.05, rel=0.03)
+
+
+def test_normal_numbers_are_normal():
+    z = fs.ops.normal(torch.arange(8), 100_000).double()
+    assert z.mean().abs() < 0.005 and abs(z.std() - 1) < 0.005 and abs((z**4).mean() - 3) < 0.05
+    quantiles = torch.tensor([-2.0, -1.0, 0.0, 0.5, 3.0], dtype=torch.float64)
+    expected = 0.5 * (1 + torch.erf(quantiles / math.sqrt(2)))
+    actual = torch.stack([(z < q).double().mean() for q in quantiles])
+    torch.testing.assert_close(actual, expected, atol=0.002, rtol=0)
+    correlation = torch.corrcoef(torch.cat([z, z.roll(1, 1)]))
+    assert (correlation - torch.eye(16)).abs().max() < 0.02
+
+
+def test_bad_indices_are_errors_on_the_cpu():
+    clip = torch.zeros(1, 3, 4)
+    with pytest.raises(RuntimeError, match="names a vertex that does not exist"):
+        fs.ops.rasterize(clip, torch.tensor([[0, 1, 3]], dtype=INT), (4, 4))
+    fragments = Fragments(torch.full((1, 1, 1), 7, dtype=INT), torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 1))
+    with pytest.raises(RuntimeError, match="names a face that `faces` does not have"):
+        fs.ops.interpolate(torch.zeros(1, 4, 1), FACES, fragments)
+
+
+@pytest.mark.parametrize(
+    "call, says",
+    [
+        (lambda: fs.ops.transform(torch.zeros(3, 2), torch.zeros(1, 4, 4)), r"`vertices` must have shape \[V, 3\]"),
+        (lambda: fs.ops.rasterize(torch.zeros(1, 3, 4), FACES.long(), (4, 4)), "`faces` must be torch.int32"),
+        (lambda: fs.ops.rasterize(torch.zeros(1, 3, 4), FACES, (4, 9000)), "each 1 to 8192"),
+        (lambda: fs.ops.rasterize(torch.zeros(1, 3, 4), FACES, (4, 4), cull="x"), "`cull` must be one of"),
+        (lambda: fs.ops.texture(torch.zeros(3, 2, 2, 1), torch.zeros(2, 1, 1, 2)), "1 image or B = 2"),
+        (lambda: fs.ops.texture(torch.zeros(1, 2, 2, 1), torch.zeros(2, 1, 1, 2), wrap="no"), "`wrap` must be one of"),
+        (lambda: fs.ops.blur(torch.zeros(1, 1, 2, 2), torch.zeros(2), 1), r"`sigma` must have shape \[B\]"),
+        (lambda: fs.ops.develop(torch.zeros(1, 3, 2, 2), torch.zeros(1), torch.ones(1, 3), torch.ones(1, 2)), "needs `key`"),
+    ],
+)
+def test_errors(call, says):
+    with pytest.raises((TypeError, ValueError), match=says):
+        call()
