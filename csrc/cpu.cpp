@@ -1,6 +1,6 @@
 // The CPU half: one registration, and the choice of instruction set.
 #ifdef __linux__
-#include <sys/mman.h>
+#  include <sys/mman.h>
 #endif
 
 #include <cstdlib>
@@ -13,9 +13,9 @@
 
 namespace fastsynth {
 
-#define FS_DECLARE(isa)      \
-  namespace isa {            \
-  const CpuTable& table();   \
+#define FS_DECLARE(isa)    \
+  namespace isa {          \
+  const CpuTable& table(); \
   }
 FS_DECLARE(base)
 #ifdef FASTSYNTH_X86_LEVELS
@@ -82,7 +82,8 @@ struct Cpu {
     }
   }
 
-  // A large new output is about to be written whole: with huge pages the first touch costs a five-hundredth of the page faults.
+  // A large new output is about to be written whole: with huge pages the first touch costs a five-hundredth of the page
+  // faults.
   static void expect_writes(Tensor& t) {
 #ifdef __linux__
     constexpr uintptr_t kPage = 2 << 20;

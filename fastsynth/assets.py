@@ -99,7 +99,8 @@ class Assets:
             )
         if 8 * sizes["V"] >= 2**31 or 4 * sizes["F"] >= 2**31:
             raise ValueError(
-                f"Assets: {sizes['V']} vertices and {sizes['F']} faces are too many for 32-bit rows. Load fewer meshes at once."
+                f"Assets: {sizes['V']} vertices and {sizes['F']} faces are too many for 32-bit rows. "
+                "Load fewer meshes at once."
             )
 
     def __len__(self) -> int:
@@ -181,7 +182,7 @@ class Assets:
                 ),
             }
             for name in _FIELDS:
-                shifted[name].append(added.get(name, getattr(part, name)))
+                shifted[name].append(added[name] if name in added else getattr(part, name))
             textures = part.textures if textures is None else textures.then(part.textures)
             sizes = (vertices, faces, *(getattr(part, k).shape[0] for k in ("meshlets", "levels", "hull", "materials")))
             for key, size in zip(count, (*sizes, len(part.textures)), strict=True):

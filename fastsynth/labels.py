@@ -79,7 +79,7 @@ def _back(
 
 
 def carton(rng: np.random.Generator, size: int, sides: tuple[float, float, float]) -> np.ndarray:
-    """Label of a box of this width, depth and height, in the 4 x 3 fields of ``procedural.box``; uint8 [size, size, 3]."""
+    """Label of a box of these sides, in the 4 x 3 fields of ``procedural.box``; uint8 [size, size, 3]."""
     ground, accent = _color(rng, (0.35, 0.95), (0.45, 1.0)), _color(rng, (0.3, 1.0), (0.4, 1.0))
     ink: Color = (255, 255, 255) if sum(ground) < 420 else (25, 25, 35)
     fw, fh = size / 4, size / 3

@@ -42,7 +42,8 @@ def find_files(paths: Paths, endings: Iterable[str], op: str) -> list[Path]:
             matches = [Path(p) for p in sorted(glob.glob(str(path), recursive=True)) if Path(p).is_file()]
         if not matches:
             raise FileNotFoundError(
-                f"{op}(): nothing matches {str(entry)!r}. Give a file, a folder or a pattern; read are {', '.join(endings)}."
+                f"{op}(): nothing matches {str(entry)!r}. Give a file, a folder or a pattern; read are "
+                f"{', '.join(endings)}."
             )
         found.update(dict.fromkeys(matches))
     return list(found)
@@ -166,7 +167,8 @@ def read_mesh(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            scene = trimesh.load_scene(io.BytesIO(data), file_type=kind[1:], resolver=resolver, process=False)
+            served: Any = resolver  # all that trimesh asks of its own class
+            scene = trimesh.load_scene(io.BytesIO(data), file_type=kind[1:], resolver=served, process=False)
             pieces = scene.dump(concatenate=False)
     except AssetError:
         raise
@@ -194,14 +196,14 @@ def _clean(part: Any, report: FileReport) -> dict[str, Any] | None:
     """Drops what cannot be drawn, and says so."""
     vertices, faces = np.asarray(part.vertices, np.float64), np.asarray(part.faces, np.int64)
 
-    def drop(bad: np.ndarray, what: str) -> None:
+    def drop(bad: Any, what: str) -> None:
         nonlocal faces
         if bad.any():
             report.repair(f"{int(bad.sum())} {what} dropped")
             faces = faces[~bad]
 
     drop(((faces < 0) | (faces >= len(vertices))).any(1), "faces that name vertices that are not there were")
-    finite = np.isfinite(vertices).all(1) & (np.abs(vertices) < 1e15).all(1)
+    finite: Any = np.isfinite(vertices).all(1) & (np.abs(vertices) < 1e15).all(1)
     drop(~finite[faces].all(1), "faces with vertices that are NaN or infinite were")
     vertices = np.where(finite[:, None], vertices, 0.0)
     corners = vertices[faces]
@@ -258,7 +260,7 @@ def _clean(part: Any, report: FileReport) -> dict[str, Any] | None:
 def _material(source: Any, gltf: bool, sided: bool, largest: int, report: FileReport, colored: bool) -> Material:
     """A trimesh material as ours."""
     if source is None:
-        return Material(base_color=(1.0,) * 4 if colored else (0.6, 0.6, 0.6, 1.0), double_sided=sided)
+        return Material(base_color=(1.0, 1.0, 1.0, 1.0) if colored else (0.6, 0.6, 0.6, 1.0), double_sided=sided)
     base = source.to_pbr() if hasattr(source, "to_pbr") else source
     factor = getattr(base, "baseColorFactor", None)
     rgba = [1.0, 1.0, 1.0, 1.0]

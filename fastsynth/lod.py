@@ -17,8 +17,8 @@ def simplified(
 ) -> list[tuple[np.ndarray, float]]:
     """Coarser index buffers of a mesh, each about half of the one before.
 
-    Texture coordinates and normals count as part of the surface, so that seams hold; borders between materials are held by
-    simplifying each material by itself.
+    Texture coordinates and normals count as part of the surface, so that seams hold. Simplify each material by itself,
+    so that the borders between them hold.
 
     Args:
         vertices: float32 [v, 3] [m].
@@ -27,7 +27,7 @@ def simplified(
         faces: int [f, 3].
 
     Returns:
-        Faces int32 [g, 3] and geometric error [m] of each level, coarser and coarser; the mesh itself is not among them.
+        Faces int32 [g, 3] and geometric error [m] of each level, coarser and coarser, without the mesh itself.
 
     Example:
         >>> import fastsynth as fs

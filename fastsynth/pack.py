@@ -84,8 +84,8 @@ def _bounds(points: np.ndarray, faces: np.ndarray, double_sided: bool) -> list[f
         axis = _unit(normals.mean(0))
         spread = float((normals @ axis).min())  # cosine of the widest normal
         if spread > 0.1:
-            # Every face points away from an eye whose view direction makes less than 90 degrees minus the spread with the
-            # axis: cos(90 - spread) = sin(spread). A little is added for single precision.
+            # Every face points away from an eye whose view direction makes less than 90 degrees minus the spread
+            # with the axis: cos(90 - spread) = sin(spread). A little is added for single precision.
             cone = [*axis.tolist(), float(np.sqrt(1 - min(spread, 1.0) ** 2) + 1e-4)]
     return [*centre.tolist(), float(radius), *cone]
 
@@ -116,7 +116,8 @@ def _check(mesh: Mesh) -> None:
         )
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise ValueError(
-            f"pack(): mesh {mesh.name!r} has faces that name vertices {faces.min()} to {faces.max()}, but has {len(vertices)}."
+            f"pack(): mesh {mesh.name!r} has faces that name vertices {faces.min()} to {faces.max()}, "
+            f"but has {len(vertices)}."
         )
     for name, width, kind in (("normals", 3, "f"), ("uvs", 2, "f"), ("colors", 4, "u")):
         value = getattr(mesh, name)

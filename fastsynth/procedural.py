@@ -25,8 +25,8 @@ def lathe(profile: np.ndarray, around: int = 48, v: np.ndarray | None = None, na
     """A surface of revolution about z.
 
     Args:
-        profile: Radius and height of its points from the bottom to the top, float [p, 2]. It begins and ends on the axis if the
-            mesh is to be closed. Equal points in a row make a crease.
+        profile: Radius and height of its points from the bottom to the top, float [p, 2]. It begins and ends on the
+            axis if the mesh is to be closed. Equal points in a row make a crease.
         around: Segments around the axis.
         v: Texture coordinate (down from the top) of each point; None = by arc length.
         name: Of the mesh.
@@ -65,7 +65,9 @@ def lathe(profile: np.ndarray, around: int = 48, v: np.ndarray | None = None, na
 
 
 def box(size: tuple[float, float, float] = (1.0, 1.0, 1.0), name: str = "box") -> Mesh:
-    """A box about the origin. Its six faces share a texture of 4 x 3 fields: sides in the middle row, top and bottom above and below.
+    """A box about the origin.
+
+    Its faces share a texture of 4 x 3 fields: sides in the middle row, top and bottom above and below.
 
     Example:
         >>> box().faces.shape

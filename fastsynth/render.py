@@ -68,8 +68,9 @@ def render(
         raise ValueError(f"render(): `rgb_dtype` must be torch.float32 or torch.uint8, but is {rgb_dtype}.")
     if batch.instances >= 1 << (31 - batch.assets.face_bits):
         raise ValueError(
-            f"render(): {batch.instances} instances of meshes of up to 2^{batch.assets.face_bits} faces cannot be told apart in "
-            f"31 bits; at most {(1 << (31 - batch.assets.face_bits)) - 1}. Use smaller meshes or fewer instances."
+            f"render(): {batch.instances} instances of meshes of up to 2^{batch.assets.face_bits} faces "
+            f"cannot be told apart in 31 bits; at most {(1 << (31 - batch.assets.face_bits)) - 1} can. "
+            "Use smaller meshes or fewer instances."
         )
     if "amodal_masks" in outputs and batch.instances > MAX_AMODAL:
         raise ValueError(

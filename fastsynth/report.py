@@ -19,7 +19,7 @@ class FileReport:
 
     @property
     def status(self) -> str:
-        """ "ok", "repaired" or "failed"."""
+        """One of ok, repaired and failed."""
         return "failed" if self.error else "repaired" if self.repairs else "ok"
 
     def repair(self, message: str) -> None:

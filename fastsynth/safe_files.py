@@ -1,4 +1,4 @@
-"""Reading files that nobody vouches for: sizes checked before anything is allocated, references kept inside the folder."""
+"""Reading files that nobody vouches for: sizes are checked first, references stay inside the folder."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def check_header(path: Path, data: bytes) -> None:
 
 
 def check_gltf(tree: Any) -> None:
-    """Raises where a glTF announces more elements than its buffers hold, needs what is not supported, or its nodes go in circles."""
+    """Raises where a glTF announces more than it holds, needs what is not supported, or goes in circles."""
     if not isinstance(tree, dict):
         raise AssetError("the JSON is not a glTF")
     version = str((tree.get("asset") or {}).get("version", "2.0")) if isinstance(tree.get("asset"), dict) else "2.0"

@@ -19,7 +19,7 @@ _MAX_TEXELS = 2**31 - 1
 
 
 def srgb_to_linear(coded: np.ndarray) -> np.ndarray:
-    """sRGB code values in [0, 1] to linear light (IEC 61966-2-1).
+    """SRGB code values in [0, 1] to linear light (IEC 61966-2-1).
 
     Example:
         >>> round(float(srgb_to_linear(np.array(0.5))), 4)

@@ -150,6 +150,7 @@ class SceneBatch:
 
     @property
     def device(self) -> torch.device:
+        """Where the tensors lie."""
         return self.mesh_id.device
 
     def tensors(self) -> dict[str, Tensor]:
@@ -209,7 +210,8 @@ class Frames:
             return outputs[name]
         if name in OUTPUTS:
             raise AttributeError(
-                f"Frames: `{name}` was not drawn. Ask for it: render(..., outputs=({', '.join(map(repr, [*outputs, name]))}))."
+                f"Frames: `{name}` was not drawn. Ask for it: "
+                f"render(..., outputs=({', '.join(map(repr, [*outputs, name]))}))."
             )
         raise AttributeError(f"Frames has no attribute {name!r}.")
 

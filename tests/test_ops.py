@@ -52,14 +52,21 @@ CASES = {
 @pytest.mark.parametrize("op", CASES)
 def test_registration(op):
     overload = getattr(torch.ops.fastsynth, op).default
-    torch.library.opcheck(overload, CASES[op], test_utils=("test_schema", "test_faketensor", "test_aot_dispatch_static"))
+    torch.library.opcheck(
+        overload, CASES[op], test_utils=("test_schema", "test_faketensor", "test_aot_dispatch_static")
+    )
 
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("op", CASES)
 def test_devices_agree(op):
     overload = getattr(torch.ops.fastsynth, op).default
-    move = lambda x, to: [t.to(to) for t in x] if isinstance(x, list) else x.to(to) if isinstance(x, torch.Tensor) else x  # noqa: E731
+
+    def move(x, to):
+        if isinstance(x, list):
+            return [t.to(to) for t in x]
+        return x.to(to) if isinstance(x, torch.Tensor) else x
+
     here = overload(*CASES[op])
     there = overload(*(move(x, "cuda") for x in CASES[op]))
     for a, b in zip(here, there) if isinstance(here, list) else ((here, there),):
@@ -98,13 +105,17 @@ def grid_sample(texture, uv, wrap):
 @pytest.mark.parametrize("wrap", ["clamp", "mirror"])
 def test_texture_is_grid_sample(wrap, device):
     texture, uv = rand(2, 5, 6, 3).to(device), (rand(2, 8, 9, 2) * 3 - 1).to(device)
-    torch.testing.assert_close(fs.ops.texture(texture, uv, wrap=wrap), grid_sample(texture, uv, wrap), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        fs.ops.texture(texture, uv, wrap=wrap), grid_sample(texture, uv, wrap), atol=1e-5, rtol=1e-5
+    )
 
 
 def test_texture_repeats(device):
     texture, uv = rand(2, 5, 6, 3).to(device), rand(2, 8, 9, 2).to(device)
     once = fs.ops.texture(texture, uv)
-    torch.testing.assert_close(fs.ops.texture(texture, uv + torch.tensor([3.0, -2.0], device=device)), once, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        fs.ops.texture(texture, uv + torch.tensor([3.0, -2.0], device=device)), once, atol=1e-4, rtol=1e-4
+    )
     # Inside, repeating and clamping are the same.
     inner = uv * 0.6 + 0.2
     torch.testing.assert_close(fs.ops.texture(texture, inner), fs.ops.texture(texture, inner, wrap="clamp"))
@@ -142,7 +153,11 @@ def test_develop_is_srgb(device):
 
 def test_noise_has_the_deviation_that_was_asked_for(device):
     light = torch.full((2, 3, 64, 64), 0.5, device=device)
-    options = {"exposure": torch.zeros(2, device=device), "white_balance": torch.ones(2, 3, device=device), "tone": "linear"}
+    options = {
+        "exposure": torch.zeros(2, device=device),
+        "white_balance": torch.ones(2, 3, device=device),
+        "tone": "linear",
+    }
     noise = torch.tensor([[0.1, 0.0], [0.0, 0.05]], device=device)
     shown = fs.ops.develop(light, noise=noise, key=torch.tensor([1, 2], device=device), **options)
     assert shown[0].std().item() == pytest.approx(0.1 * math.sqrt(0.5), rel=0.03)
@@ -179,7 +194,10 @@ def test_bad_indices_are_errors_on_the_cpu():
         (lambda: fs.ops.texture(torch.zeros(3, 2, 2, 1), torch.zeros(2, 1, 1, 2)), "1 image or B = 2"),
         (lambda: fs.ops.texture(torch.zeros(1, 2, 2, 1), torch.zeros(2, 1, 1, 2), wrap="no"), "`wrap` must be one of"),
         (lambda: fs.ops.blur(torch.zeros(1, 1, 2, 2), torch.zeros(2), 1), r"`sigma` must have shape \[B\]"),
-        (lambda: fs.ops.develop(torch.zeros(1, 3, 2, 2), torch.zeros(1), torch.ones(1, 3), torch.ones(1, 2)), "needs `key`"),
+        (
+            lambda: fs.ops.develop(torch.zeros(1, 3, 2, 2), torch.zeros(1), torch.ones(1, 3), torch.ones(1, 2)),
+            "needs `key`",
+        ),
     ],
 )
 def test_errors(call, says):

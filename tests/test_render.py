@@ -215,7 +215,9 @@ def test_vertex_colours_tint():
 
 def test_camera_inside_a_box_sees_nothing_but_the_box():
     box = fs.procedural.box((2.0, 2.0, 2.0))
-    assets = fs.pack([fs.Mesh(box.vertices, box.faces, box.normals, box.uvs, materials=(fs.Material(double_sided=True),))])
+    assets = fs.pack(
+        [fs.Mesh(box.vertices, box.faces, box.normals, box.uvs, materials=(fs.Material(double_sided=True),))]
+    )
     camera = fs.Pinhole.look_at(eye=(0.3, -0.2, 0.1), target=(1, 0.4, 0.2), fov=fs.deg(100))
     batch = fs.SceneBatch(
         assets=assets,

@@ -12,8 +12,16 @@ FS_HD T log2_of(T x) {
   const auto bits = as_int(x);
   const auto exponent = (bits - 0x3f3504f3) >> 23;  // of x / sqrt(1/2): mantissa in [sqrt(1/2), sqrt(2))
   const T t = as_float(bits - (exponent << 23)) - T(1.0f);
-  const T p = ((((((((T(0.12926429f) * t - T(0.20893382f)) * t + T(0.21521225f)) * t - T(0.23867568f)) * t + T(0.28793909f)) * t -
-                  T(0.36071626f)) * t + T(0.48091028f)) * t - T(0.7213472f)) * t + T(1.442695f));
+  const T p =
+      ((((((((T(0.12926429f) * t - T(0.20893382f)) * t + T(0.21521225f)) * t - T(0.23867568f)) * t + T(0.28793909f)) *
+              t -
+          T(0.36071626f)) *
+             t +
+         T(0.48091028f)) *
+            t -
+        T(0.7213472f)) *
+           t +
+       T(1.442695f));
   return to_float(exponent) + t * p;
 }
 
@@ -23,7 +31,9 @@ FS_HD T exp2_of(T x) {
   const T inside = min(max(x, T(-126.0f)), T(126.0f));
   const auto whole = floor_int(inside + T(0.5f));
   const T t = inside - to_float(whole);
-  const T p = ((((T(0.001341f) * t + T(0.00967604f)) * t + T(0.05550297f)) * t + T(0.24022107f)) * t + T(0.69314723f)) * t + T(1.0f);
+  const T p =
+      ((((T(0.001341f) * t + T(0.00967604f)) * t + T(0.05550297f)) * t + T(0.24022107f)) * t + T(0.69314723f)) * t +
+      T(1.0f);
   return as_float(as_int(p) + (whole << 23));
 }
 
@@ -35,8 +45,11 @@ FS_HD T power(T x, T exponent) {
 // Coded value in [0, 1] to linear light; largest error 6e-6.
 template <class T>
 FS_HD T srgb_decode(T c) {
-  const T p = (((((T(-0.05561982f) * c + T(0.22988171f)) * c - T(0.43860507f)) * c + T(0.71949739f)) * c + T(0.51068498f)) * c +
-               T(0.03324556f)) * c + T(0.0009096f);
+  const T p =
+      (((((T(-0.05561982f) * c + T(0.22988171f)) * c - T(0.43860507f)) * c + T(0.71949739f)) * c + T(0.51068498f)) * c +
+       T(0.03324556f)) *
+          c +
+      T(0.0009096f);
   return select(c > T(0.04045f), p, c * T(1.0f / 12.92f));
 }
 

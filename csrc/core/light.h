@@ -1,5 +1,5 @@
-// Surface and lights to linear radiance. All colours are linear; a light's colour is the radiance that a white diffuse surface facing
-// it reflects (irradiance / pi), so that diffuse reflection is colour * albedo * cos without a factor.
+// Surface and lights to linear radiance. All colours are linear; a light's colour is the radiance that a white diffuse
+// surface facing it reflects (irradiance / pi), so that diffuse reflection is colour * albedo * cos without a factor.
 #pragma once
 
 #include "color.h"
@@ -24,7 +24,8 @@ struct Surface {
   T metallic, roughness;
 };
 
-// Reflected ambient light of a white diffuse surface: real spherical harmonics up to order 2, Ramamoorthi and Hanrahan 2001.
+// Reflected ambient light of a white diffuse surface: real spherical harmonics up to order 2, Ramamoorthi and Hanrahan
+// 2001.
 template <class T>
 FS_HD Vec3<T> ambient_light(const float* sh, Vec3<T> n) {
   const T basis[9] = {T(0.28209479f),
@@ -100,16 +101,19 @@ FS_HD Vec3<T> shade(const Lights& lights, int shading, const Surface<T>& s) {
       const T lobe = (exponent + T(8.0f)) * T(0.125f) * power(max(dot(s.normal, half), zero), exponent);
       reflected = {reflected.x + f0.x * lobe, reflected.y + f0.y * lobe, reflected.z + f0.z * lobe};
     } else if (shading == kGgx) {
-      // Trowbridge-Reitz distribution (Walter et al. 2007), height-correlated Smith visibility (Heitz 2014), Fresnel by Schlick 1994.
+      // Trowbridge-Reitz distribution (Walter et al. 2007), height-correlated Smith visibility (Heitz 2014), Fresnel by
+      // Schlick 1994.
       const Vec3<T> half = normalize(to_light + s.to_eye);
       const T n_h = max(dot(s.normal, half), zero), v_h = max(dot(s.to_eye, half), zero);
       const T a2 = alpha * alpha;
       const T base = n_h * n_h * (a2 - one) + one;
       const T distribution_pi = a2 / (base * base);  // times pi: the light's colour is irradiance / pi
-      const T visibility = T(0.5f) / max(n_l * sqrt(n_v * n_v * (one - a2) + a2) + n_v * sqrt(n_l * n_l * (one - a2) + a2), T(1e-6f));
+      const T visibility =
+          T(0.5f) / max(n_l * sqrt(n_v * n_v * (one - a2) + a2) + n_v * sqrt(n_l * n_l * (one - a2) + a2), T(1e-6f));
       const T m = one - v_h, m2 = m * m, fresnel = m2 * m2 * m;
       const T lobe = distribution_pi * visibility;
-      reflected = {reflected.x + lobe * (f0.x + (one - f0.x) * fresnel), reflected.y + lobe * (f0.y + (one - f0.y) * fresnel),
+      reflected = {reflected.x + lobe * (f0.x + (one - f0.x) * fresnel),
+                   reflected.y + lobe * (f0.y + (one - f0.y) * fresnel),
                    reflected.z + lobe * (f0.z + (one - f0.z) * fresnel)};
     }
     out = {out.x + light.x * reflected.x, out.y + light.y * reflected.y, out.z + light.z * reflected.z};

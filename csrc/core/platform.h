@@ -7,14 +7,14 @@
 #include <cstdint>
 
 #ifdef __CUDACC__
-#define FS_HD __host__ __device__ __forceinline__
-#define FS_KERNEL __device__ __forceinline__
+#  define FS_HD __host__ __device__ __forceinline__
+#  define FS_KERNEL __device__ __forceinline__
 #else
-#define FS_HD inline __attribute__((always_inline))
-#define FS_KERNEL inline __attribute__((always_inline))
+#  define FS_HD inline __attribute__((always_inline))
+#  define FS_KERNEL inline __attribute__((always_inline))
 #endif
 
 // The code of each instruction set lives in a namespace of its own: the linker must not merge them.
 #ifndef FS_ISA
-#define FS_ISA scalar
+#  define FS_ISA scalar
 #endif

@@ -19,7 +19,8 @@ struct Philox {
   }
 
   FS_HD void words(int64_t index, uint32_t block, uint32_t out[4]) const {
-    uint32_t c0 = block, c1 = static_cast<uint32_t>(index), c2 = static_cast<uint32_t>(static_cast<uint64_t>(index) >> 32), c3 = 0;
+    uint32_t c0 = block, c1 = static_cast<uint32_t>(index),
+             c2 = static_cast<uint32_t>(static_cast<uint64_t>(index) >> 32), c3 = 0;
     uint32_t k0 = key_0, k1 = key_1;
     for (int round = 0; round < 10; ++round) {
       const uint64_t a = uint64_t{0xD2511F53u} * c0, b = uint64_t{0xCD9E8D57u} * c2;

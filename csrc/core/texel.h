@@ -39,8 +39,8 @@ FS_HD I wrapped(I i, I n, int wrap) {
 template <class T, class I>
 FS_HD Color<T> unpack(I texel, bool decode) {
   const T scale(1.0f / 255.0f);
-  Color<T> c{to_float(texel & I(255)) * scale, to_float((texel >> 8) & I(255)) * scale, to_float((texel >> 16) & I(255)) * scale,
-             to_float(shift_right_logical(texel, 24)) * scale};
+  Color<T> c{to_float(texel & I(255)) * scale, to_float((texel >> 8) & I(255)) * scale,
+             to_float((texel >> 16) & I(255)) * scale, to_float(shift_right_logical(texel, 24)) * scale};
   if (decode) c = {srgb_decode(c.r), srgb_decode(c.g), srgb_decode(c.b), c.a};
   return c;
 }
@@ -61,7 +61,8 @@ FS_HD Color<T> bilinear(const Textures& textures, int32_t texture, I level, T u,
   const I left = floor_int(x), top = floor_int(y);
   const T part_x = x - to_float(left), part_y = y - to_float(top);
   const I x0 = wrapped(left, width, wrap), x1 = wrapped(left + I(1), width, wrap);
-  const I y0 = first + multiply(wrapped(top, height, wrap), width), y1 = first + multiply(wrapped(top + I(1), height, wrap), width);
+  const I y0 = first + multiply(wrapped(top, height, wrap), width),
+          y1 = first + multiply(wrapped(top + I(1), height, wrap), width);
   const auto upper = mix(unpack<T>(gather(textures.texels, y0 + x0, active), decode),
                          unpack<T>(gather(textures.texels, y0 + x1, active), decode), part_x);
   const auto lower = mix(unpack<T>(gather(textures.texels, y1 + x0, active), decode),
@@ -71,9 +72,11 @@ FS_HD Color<T> bilinear(const Textures& textures, int32_t texture, I level, T u,
 
 // Trilinear lookup. (u_x, v_x) and (u_y, v_y): change of uv per pixel. `mips` false: level 0 only.
 template <class T, class M>
-FS_HD Color<T> sample(const Textures& textures, int32_t texture, T u, T v, T u_x, T v_x, T u_y, T v_y, bool decode, bool mips, M active) {
+FS_HD Color<T> sample(const Textures& textures, int32_t texture, T u, T v, T u_x, T v_x, T u_y, T v_y, bool decode,
+                      bool mips, M active) {
   const int32_t* info = textures.info + 4 * texture;
-  // Far from the origin a float's fraction is lost and an index would overflow: take whole turns off (pairs of them, for mirror).
+  // Far from the origin a float's fraction is lost and an index would overflow: take whole turns off (pairs of them,
+  // for mirror).
   u = min(max(u, T(-8192.0f)), T(8192.0f));
   v = min(max(v, T(-8192.0f)), T(8192.0f));
   if (info[3] != kClamp) {
@@ -92,7 +95,8 @@ FS_HD Color<T> sample(const Textures& textures, int32_t texture, T u, T v, T u_x
   const Color<T> fine = bilinear(textures, texture, lower, u, v, decode, active);
   const auto blends = active & (part > T(0.0f));
   if (!any(blends)) return fine;
-  return mix(fine, bilinear(textures, texture, min(lower + 1, decltype(lower)(info[2] - 1)), u, v, decode, blends), part);
+  return mix(fine, bilinear(textures, texture, min(lower + 1, decltype(lower)(info[2] - 1)), u, v, decode, blends),
+             part);
 }
 
 }  // namespace fastsynth

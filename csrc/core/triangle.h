@@ -10,8 +10,8 @@
 // At pixel centres an edge function takes values that differ by multiples of 256 (one pixel step is 256 subpixels), so
 // it is kept divided by 256, rounded down: the sign, which is all that matters, is the same, and 32 bits go a long way.
 //
-// Triangles of up to kSmall subpixels a side are set up in 32 bits, all lanes at once. The rest, and those that cross the
-// near plane or leave the guard band, are clipped and set up one at a time in 64 bits.
+// Triangles of up to kSmall subpixels a side are set up in 32 bits, all lanes at once. The rest, and those that cross
+// the near plane or leave the guard band, are clipped and set up one at a time in 64 bits.
 #pragma once
 
 #include "vec.h"
@@ -19,7 +19,7 @@
 namespace fastsynth {
 
 constexpr int kSubpixels = 256;
-constexpr int32_t kSmall = 96 * kSubpixels;   // sides below this: products of two stay below 2^31
+constexpr int32_t kSmall = 96 * kSubpixels;    // sides below this: products of two stay below 2^31
 constexpr float kFar = 16384.0f * kSubpixels;  // [subpixels] corners beyond this are left to the clipper
 constexpr float kGuard = 65536.0f;             // [pixels] width of the band that clipping keeps around the image
 constexpr int kMaxCorners = 9;                 // of a triangle after six clipping planes
@@ -67,7 +67,8 @@ FS_HD I end_pixel(I most) {
 
 // One triangle from snapped corners, in 64 bits; false when it covers nothing. `facing` receives the sign of the area:
 // negative = counter-clockwise as seen = front.
-FS_HD bool set_up(const int32_t x[3], const int32_t y[3], const float z[3], int32_t id, int width, int height, Triangle<int64_t>& t) {
+FS_HD bool set_up(const int32_t x[3], const int32_t y[3], const float z[3], int32_t id, int width, int height,
+                  Triangle<int64_t>& t) {
   const int64_t area = int64_t(x[1] - x[0]) * (y[2] - y[0]) - int64_t(x[2] - x[0]) * (y[1] - y[0]);
   if (area == 0) return false;
   const int second = area > 0 ? 1 : 2, third = area > 0 ? 2 : 1;  // clockwise as seen, so that inside is positive
@@ -79,7 +80,8 @@ FS_HD bool set_up(const int32_t x[3], const int32_t y[3], const float z[3], int3
   if (t.min_x >= t.max_x || t.min_y >= t.max_y) return false;
   t.origin_x = t.min_x;
   t.origin_y = t.min_y;
-  const int64_t px = int64_t(t.origin_x) * kSubpixels + kSubpixels / 2, py = int64_t(t.origin_y) * kSubpixels + kSubpixels / 2;
+  const int64_t px = int64_t(t.origin_x) * kSubpixels + kSubpixels / 2,
+                py = int64_t(t.origin_y) * kSubpixels + kSubpixels / 2;
   for (int i = 0; i < 3; ++i) {
     const int a = order[i], b = order[i == 2 ? 0 : i + 1];
     const int64_t dx = int64_t(x[b]) - x[a], dy = int64_t(y[b]) - y[a];
@@ -101,16 +103,22 @@ FS_HD bool set_up(const int32_t x[3], const int32_t y[3], const float z[3], int3
   return true;
 }
 
-// Signed distance of a corner to clipping plane `plane`; inside is not negative. 0: near, 1: in front of the eye, 2 to 5:
-// the guard band, so that snapped coordinates fit their integers.
+// Signed distance of a corner to clipping plane `plane`; inside is not negative. 0: near, 1: in front of the eye, 2 to
+// 5: the guard band, so that snapped coordinates fit their integers.
 FS_HD float plane_distance(const Corner<float>& c, int plane, float guard_x, float guard_y) {
   switch (plane) {
-    case 0: return c.z + c.w;
-    case 1: return c.w - 1e-18f;
-    case 2: return guard_x * c.w - c.x;
-    case 3: return guard_x * c.w + c.x;
-    case 4: return guard_y * c.w - c.y;
-    default: return guard_y * c.w + c.y;
+    case 0:
+      return c.z + c.w;
+    case 1:
+      return c.w - 1e-18f;
+    case 2:
+      return guard_x * c.w - c.x;
+    case 3:
+      return guard_x * c.w + c.x;
+    case 4:
+      return guard_y * c.w - c.y;
+    default:
+      return guard_y * c.w + c.y;
   }
 }
 
@@ -142,21 +150,22 @@ FS_HD int clip(Corner<float>* polygon, int corners, int width, int height) {
 }
 
 // Where the ray through a pixel meets a triangle given in clip space (x, y, w): weights of the corners, depth and the
-// change of the weights per pixel. Möller and Trumbore 1997; its numerators and denominator are linear in the ray, and are
-// evaluated relative to the projection of corner 0, which keeps small far triangles accurate. No division by a
+// change of the weights per pixel. Möller and Trumbore 1997; its numerators and denominator are linear in the ray, and
+// are evaluated relative to the projection of corner 0, which keeps small far triangles accurate. No division by a
 // corner's w but corner 0's, and none at all if that lies behind: triangles that cross the eye's plane work.
 template <class T>
 struct Hit {
-  T w0, w1, w2;                      // weights, each in [0, 1], sum 1
-  T depth;                           // w at the pixel
-  T w1_x, w1_y, w2_x, w2_y;          // change of weights 1 and 2 per pixel
-  T facing;                          // positive when the corners run counter-clockwise as seen
+  T w0, w1, w2;              // weights, each in [0, 1], sum 1
+  T depth;                   // w at the pixel
+  T w1_x, w1_y, w2_x, w2_y;  // change of weights 1 and 2 per pixel
+  T facing;                  // positive when the corners run counter-clockwise as seen
 };
 
 template <class T>
-FS_HD Hit<T> intersect(Vec3<T> v0, Vec3<T> v1, Vec3<T> v2, T ndc_x, T ndc_y, float ndc_per_pixel_x, float ndc_per_pixel_y) {
+FS_HD Hit<T> intersect(Vec3<T> v0, Vec3<T> v1, Vec3<T> v2, T ndc_x, T ndc_y, float ndc_per_pixel_x,
+                       float ndc_per_pixel_y) {
   const Vec3<T> e1 = v1 - v0, e2 = v2 - v0;
-  const Vec3<T> a_u = cross(v0, e2);   // u = d . a_u / d . a_d
+  const Vec3<T> a_u = cross(v0, e2);  // u = d . a_u / d . a_d
   const Vec3<T> a_v = cross(e1, v0);
   const Vec3<T> a_d = cross(e2, e1);
   const auto ahead = v0.z > T(1e-6f);

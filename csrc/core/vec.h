@@ -52,7 +52,8 @@ struct Affine {
   }
   template <class T>
   FS_HD Vec3<T> direction(Vec3<T> d) const {
-    return {T(m[0][0]) * d.x + T(m[0][1]) * d.y + T(m[0][2]) * d.z, T(m[1][0]) * d.x + T(m[1][1]) * d.y + T(m[1][2]) * d.z,
+    return {T(m[0][0]) * d.x + T(m[0][1]) * d.y + T(m[0][2]) * d.z,
+            T(m[1][0]) * d.x + T(m[1][1]) * d.y + T(m[1][2]) * d.z,
             T(m[2][0]) * d.x + T(m[2][1]) * d.y + T(m[2][2]) * d.z};
   }
   template <class T>
@@ -79,14 +80,16 @@ FS_HD Affine load_affine(const float* matrix) {
 }
 
 FS_HD float determinant(const Affine& a) {
-  const Vec3<float> x{a.m[0][0], a.m[0][1], a.m[0][2]}, y{a.m[1][0], a.m[1][1], a.m[1][2]}, z{a.m[2][0], a.m[2][1], a.m[2][2]};
+  const Vec3<float> x{a.m[0][0], a.m[0][1], a.m[0][2]}, y{a.m[1][0], a.m[1][1], a.m[1][2]},
+      z{a.m[2][0], a.m[2][1], a.m[2][2]};
   return dot(x, cross(y, z));
 }
 
 // Takes normals along: the inverse transpose times the determinant, that is the cofactors, turned outward again where
 // the map mirrors. Lengths are not kept.
 FS_HD Affine normal_map(const Affine& a) {
-  const Vec3<float> x{a.m[0][0], a.m[0][1], a.m[0][2]}, y{a.m[1][0], a.m[1][1], a.m[1][2]}, z{a.m[2][0], a.m[2][1], a.m[2][2]};
+  const Vec3<float> x{a.m[0][0], a.m[0][1], a.m[0][2]}, y{a.m[1][0], a.m[1][1], a.m[1][2]},
+      z{a.m[2][0], a.m[2][1], a.m[2][2]};
   const float sign = dot(x, cross(y, z)) < 0 ? -1.0f : 1.0f;
   const Vec3<float> rows[3] = {cross(y, z) * sign, cross(z, x) * sign, cross(x, y) * sign};
   Affine out;

@@ -1,15 +1,15 @@
 // Numbers that stand for one lane (CUDA, checking schedule) or for sixteen (CPU).
 //
 // A kernel is written once over `Float`, `Int` and `Mask`. Where a schedule gives each lane a thread they are
-// float, int32_t and bool; on the CPU they are the structs of wide16.h, one SIMD vector or several. Arithmetic is IEEE single
-// precision without contraction on every side, so both give the same bits.
+// float, int32_t and bool; on the CPU they are the structs of wide16.h, one SIMD vector or several. Arithmetic is IEEE
+// single precision without contraction on every side, so both give the same bits.
 #pragma once
 
 #include "platform.h"
 
 #ifndef __CUDACC__
-#include <cmath>
-#include <cstring>
+#  include <cmath>
+#  include <cstring>
 #endif
 
 namespace fastsynth {
@@ -78,7 +78,8 @@ FS_HD int32_t floor_int(float x) {
 // What lies at p[index * stride]; inactive lanes read nothing and give 0.
 FS_HD float gather(const float* p, int32_t index, bool active) { return active ? p[index] : 0.0f; }
 FS_HD int32_t gather(const int32_t* p, int32_t index, bool active) { return active ? p[index] : 0; }
-// The first N (4 or 8) elements of row `row` of a table whose rows are 2^kShift elements, 16-byte aligned; zeros in inactive lanes.
+// The first N (4 or 8) elements of row `row` of a table whose rows are 2^kShift elements, 16-byte aligned; zeros in
+// inactive lanes.
 template <int N, int kShift, class T>
 FS_HD void gather_row(const T* p, int32_t row, bool active, T out[N]) {
   struct alignas(16) Four {
@@ -92,7 +93,9 @@ FS_HD void gather_row(const T* p, int32_t row, bool active, T out[N]) {
 }
 FS_HD int32_t shift_right(int32_t x, int32_t by) { return x >> by; }
 FS_HD int32_t shift_right_logical(int32_t x, int by) { return static_cast<int32_t>(static_cast<uint32_t>(x) >> by); }
-FS_HD int32_t multiply(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b)); }
+FS_HD int32_t multiply(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
+}
 
 FS_HD int32_t first_lane(int32_t x, bool) { return x; }
 FS_HD int32_t min_over(int32_t x, bool) { return x; }

@@ -1,8 +1,9 @@
-// The fused forward path: instances of packed meshes to pictures and labels, one tile of samples after another, with nothing in
-// memory between the geometry and the outputs that were asked for.
+// The fused forward path: instances of packed meshes to pictures and labels, one tile of samples after another, with
+// nothing in memory between the geometry and the outputs that were asked for.
 //
-// A tile culls instances and meshlets against its own frustum, transforms a meshlet's vertices once into shared memory, covers pixels,
-// and then shades what is visible. Colour may be drawn at `grid` x `grid` samples per pixel; labels always at pixel centres.
+// A tile culls instances and meshlets against its own frustum, transforms a meshlet's vertices once into shared memory,
+// covers pixels, and then shades what is visible. Colour may be drawn at `grid` x `grid` samples per pixel; labels
+// always at pixel centres.
 #pragma once
 
 #include "resolve.h"
@@ -65,8 +66,10 @@ struct Draw : DrawView {
   };
   FS_KERNEL Planes planes_of(const Prepared& p, const TileFrame& frame, int side) const {
     // Half a pixel beyond the tile's last centres is the tile itself; snapping moves a corner by 1/512 pixel at most.
-    const float x0 = (float(frame.left) - 0.01f) / float(width) * 2.0f - 1.0f, x1 = (float(frame.left + side) + 0.01f) / float(width) * 2.0f - 1.0f;
-    const float y0 = (float(frame.top) - 0.01f) / float(height) * 2.0f - 1.0f, y1 = (float(frame.top + side) + 0.01f) / float(height) * 2.0f - 1.0f;
+    const float x0 = (float(frame.left) - 0.01f) / float(width) * 2.0f - 1.0f,
+                x1 = (float(frame.left + side) + 0.01f) / float(width) * 2.0f - 1.0f;
+    const float y0 = (float(frame.top) - 0.01f) / float(height) * 2.0f - 1.0f,
+                y1 = (float(frame.top + side) + 0.01f) / float(height) * 2.0f - 1.0f;
     Planes planes;
     for (int c = 0; c < 4; ++c) {
       const float x = p.clip.m[0][c], y = p.clip.m[1][c], w = p.clip.m[2][c];
@@ -100,7 +103,8 @@ struct Draw : DrawView {
 
   // Draws one instance into the tile.
   template <class Tile>
-  FS_KERNEL void raster_instance(Tile& tile, DrawShared<Tile>& shared, const TileFrame& frame, int64_t image, int32_t n) const {
+  FS_KERNEL void raster_instance(Tile& tile, DrawShared<Tile>& shared, const TileFrame& frame, int64_t image,
+                                 int32_t n) const {
     using Float = typename Tile::Float;
     using Int = typename Tile::Int;
     using Mask = typename Tile::Mask;
@@ -141,8 +145,8 @@ struct Draw : DrawView {
   }
 
   template <class Tile>
-  FS_KERNEL void raster_meshlets(Tile& tile, DrawShared<Tile>& shared, const TileFrame& frame, const Prepared& p, int64_t instance, int32_t n,
-                                 int32_t from, int32_t count) const {
+  FS_KERNEL void raster_meshlets(Tile& tile, DrawShared<Tile>& shared, const TileFrame& frame, const Prepared& p,
+                                 int64_t instance, int32_t n, int32_t from, int32_t count) const {
     using Float = typename Tile::Float;
     using Int = typename Tile::Int;
     using Mask = typename Tile::Mask;
@@ -199,7 +203,8 @@ struct Draw : DrawView {
       gather_row<4, 2>(assets.faces, face, active, row);
       for (int i = 0; i < 3; ++i) {
         const Int corner = row[i] - Int(meshlet[0]);
-        active = active & (corner >= Int(0)) & (corner < Int(meshlet[1]));  // a face that strays from its meshlet is not drawn
+        active = active & (corner >= Int(0)) &
+                 (corner < Int(meshlet[1]));  // a face that strays from its meshlet is not drawn
         x[i] = lookup(shared.x + g * kMeshletVertices, corner);
         y[i] = lookup(shared.y + g * kMeshletVertices, corner);
         z[i] = lookup(shared.z + g * kMeshletVertices, corner);
@@ -225,7 +230,8 @@ struct Draw : DrawView {
       const Position<Tile> at(pixel, frame);
       const Mask inside = tile.covered(shared.raster.cover, pixel) & at.inside;
       if (any(inside)) tile.add(&shared.covered, count(inside));
-      if (amodal && any(inside)) store_block(amodal + (instance * height + at.top) * width + at.left, width, Int(1), inside);
+      if (amodal && any(inside))
+        store_block(amodal + (instance * height + at.top) * width + at.left, width, Int(1), inside);
     });
     tile.sync();
     tile.for_one(1, [&](int32_t) {
@@ -234,7 +240,6 @@ struct Draw : DrawView {
     clear_cover(tile, shared);
     tile.sync();
   }
-
 };
 
 }  // namespace fastsynth

@@ -18,15 +18,15 @@ struct DrawView {
   int32_t grid;           // samples along a pixel's side; 1 when labels are drawn
   int32_t face_bits;      // of a visibility number; the instance stands above them
   // Outputs, null where not asked for. Pixels are [B, H / grid, W / grid].
-  float* rgb_float;       // [B, 3, H, W] display-referred, or linear radiance when `linear`
+  float* rgb_float;  // [B, 3, H, W] display-referred, or linear radiance when `linear`
   uint8_t* rgb_byte;
   int32_t linear;
   int32_t *instance_id, *triangle_id, *semantic_id;
   const int32_t* mesh_class;
   float *depth, *distance, *normals, *object_coordinates, *uv;
-  int32_t* seen;          // [B, N, 5] extent of the visible pixels (max inclusive) and their number
-  int32_t* total;         // [B, N] pixels if nothing else stood in the way
-  uint8_t* amodal;        // [B, N, H, W]
+  int32_t* seen;    // [B, N, 5] extent of the visible pixels (max inclusive) and their number
+  int32_t* total;   // [B, N] pixels if nothing else stood in the way
+  uint8_t* amodal;  // [B, N, H, W]
 };
 
 template <class Tile>
@@ -60,7 +60,6 @@ struct Position {
   }
 };
 
-
 // Number of sample (x, y) of a tile in its visibility.
 template <class Tile, class Int>
 FS_KERNEL Int sample_number(Int x, Int y) {
@@ -77,6 +76,5 @@ FS_KERNEL void include_seen(int32_t* to, int32_t x0, int32_t y0, int32_t x1, int
   atomic_max(to + 3, y1);
   atomic_add(to + 4, pixels);
 }
-
 
 }  // namespace fastsynth

@@ -67,7 +67,8 @@ struct Develop : ItemKernel<4096> {
     using Float = typename Tile::Float;
     using Int = typename Tile::Int;
     using Mask = typename Tile::Mask;
-    const int64_t plane = tile.index / parts(), image = plane / 3, first = plane * pixels + tile.index % parts() * kItems;
+    const int64_t plane = tile.index / parts(), image = plane / 3,
+                  first = plane * pixels + tile.index % parts() * kItems;
     const float gain = exp2_of(exposure[image]) * white_balance[plane];
     tile.for_each(int32_t(min((plane + 1) * pixels - first, int64_t(kItems))), [&](Int i, Mask active) {
       Float light = gather(in + first, i, active) * Float(gain);
@@ -126,7 +127,8 @@ struct Reduce : ItemKernel<4096> {
       tile.for_unique(id, active & (id >= Int(0)) & (id < Int(instances)), [&](int32_t n, Mask same) {
         int32_t* s = seen + 5 * (image * instances + n);
         const int32_t row_0 = int32_t(first / width);
-        const auto rows = floor_int((to_float(at) + decltype(to_float(at))(0.5f)) / decltype(to_float(at))(float(width)));
+        const auto rows =
+            floor_int((to_float(at) + decltype(to_float(at))(0.5f)) / decltype(to_float(at))(float(width)));
         const Int x = at - multiply(rows, Int(width)), y = rows + Int(row_0);
         atomic_min(s, min_over(x, same));
         atomic_min(s + 1, min_over(y, same));

@@ -7,20 +7,20 @@ namespace fastsynth {
 
 // Materials, lights, backgrounds and the imaging of each picture.
 struct LookView {
-  const float* base_color;       // [B, N, 4]
+  const float* base_color;            // [B, N, 4]
   const float *metallic, *roughness;  // [B, N], negative = the material's
-  const int32_t* texture_id;     // [B, N]
+  const int32_t* texture_id;          // [B, N]
   int32_t lights;
-  const int32_t* light_kind;     // [B, L]
+  const int32_t* light_kind;  // [B, L]
   const float *light_position, *light_direction, *light_color, *light_cone, *ambient;
   const float* background_color;  // [B, 2, 3]
-  const int32_t* photo_id;       // [B]
-  const float* photo_crop;       // [B, 4]
-  const float* exposure;         // [B]
-  const float* white_balance;    // [B, 3]
+  const int32_t* photo_id;        // [B]
+  const float* photo_crop;        // [B, 4]
+  const float* exposure;          // [B]
+  const float* white_balance;     // [B, 3]
   Textures photos;
   int32_t shading, tone;
-  int32_t mips;                  // trilinear (1) or bilinear from level 0 (0)
+  int32_t mips;  // trilinear (1) or bilinear from level 0 (0)
 };
 
 // Part of `texture_id` that names a row of `count`, or -1.
@@ -46,9 +46,8 @@ struct Uv {
 template <class T>
 FS_HD Uv<T> uv_at(const Vertex<T>& a, const Vertex<T>& b, const Vertex<T>& c, const Hit<T>& hit) {
   const T du1 = b.tu() - a.tu(), du2 = c.tu() - a.tu(), dv1 = b.tv() - a.tv(), dv2 = c.tv() - a.tv();
-  return {a.tu() + hit.w1 * du1 + hit.w2 * du2, a.tv() + hit.w1 * dv1 + hit.w2 * dv2,
-          hit.w1_x * du1 + hit.w2_x * du2,      hit.w1_x * dv1 + hit.w2_x * dv2,
-          hit.w1_y * du1 + hit.w2_y * du2,      hit.w1_y * dv1 + hit.w2_y * dv2};
+  return {a.tu() + hit.w1 * du1 + hit.w2 * du2, a.tv() + hit.w1 * dv1 + hit.w2 * dv2, hit.w1_x * du1 + hit.w2_x * du2,
+          hit.w1_x * dv1 + hit.w2_x * dv2,      hit.w1_y * du1 + hit.w2_y * du2,      hit.w1_y * dv1 + hit.w2_y * dv2};
 }
 
 // What the lanes see of one instance.
@@ -69,8 +68,8 @@ FS_HD int32_t base_texture(const AssetView& assets, const LookView& look, int64_
 
 // Is an alpha-masked surface there? Its texture's alpha against the cutoff.
 template <class T, class I, class M>
-FS_HD M opaque(const AssetView& assets, const LookView& look, const Prepared& p, int64_t instance, int32_t face, T ndc_x, T ndc_y,
-               float ndc_per_x, float ndc_per_y, M inside) {
+FS_HD M opaque(const AssetView& assets, const LookView& look, const Prepared& p, int64_t instance, int32_t face,
+               T ndc_x, T ndc_y, float ndc_per_x, float ndc_per_y, M inside) {
   const int32_t* row = assets.faces + 4 * int64_t(face);
   const int32_t material = row[3];
   const float cutoff = assets.materials[8 * material + 6];
@@ -78,13 +77,15 @@ FS_HD M opaque(const AssetView& assets, const LookView& look, const Prepared& p,
   Vertex<T> corner[3];
   for (int i = 0; i < 3; ++i)
     for (int k = 0; k < 8; ++k) corner[i].v[k] = T(assets.vertex_data[8 * int64_t(row[i]) + k]);
-  const Hit<T> hit = intersect(p.clip.point(corner[0].position()), p.clip.point(corner[1].position()), p.clip.point(corner[2].position()),
-                               ndc_x, ndc_y, ndc_per_x, ndc_per_y);
+  const Hit<T> hit = intersect(p.clip.point(corner[0].position()), p.clip.point(corner[1].position()),
+                               p.clip.point(corner[2].position()), ndc_x, ndc_y, ndc_per_x, ndc_per_y);
   T alpha(assets.materials[8 * material + 3] * look.base_color[4 * instance + 3]);
   const int32_t texture = base_texture(assets, look, instance, material);
   if (texture >= 0) {
     const Uv<T> uv = uv_at(corner[0], corner[1], corner[2], hit);
-    alpha = alpha * sample(assets.textures, texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, false, look.mips != 0, inside).a;
+    alpha =
+        alpha *
+        sample(assets.textures, texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, false, look.mips != 0, inside).a;
   }
   return inside & (alpha >= T(cutoff));
 }
@@ -119,16 +120,19 @@ FS_HD Vec3<T> surface_radiance(const AssetView& assets, const LookView& look, co
   }
   const int32_t texture = base_texture(assets, look, instance, material);
   const bool gloss = look.shading != kLambert;
-  const int32_t gloss_texture = gloss ? valid_row(assets.material_textures[2 * material + 1], assets.textures.count) : -1;
+  const int32_t gloss_texture =
+      gloss ? valid_row(assets.material_textures[2 * material + 1], assets.textures.count) : -1;
   if (texture >= 0 || gloss_texture >= 0) {
     const Uv<T> uv = uv_at(seen.a, seen.b, seen.c, hit);
     const bool mips = look.mips != 0;
     if (texture >= 0) {
-      const Color<T> c = sample(assets.textures, texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, decode, mips, active);
+      const Color<T> c =
+          sample(assets.textures, texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, decode, mips, active);
       s.base = {s.base.x * c.r, s.base.y * c.g, s.base.z * c.b};
     }
     if (gloss_texture >= 0) {
-      const Color<T> c = sample(assets.textures, gloss_texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, false, mips, active);
+      const Color<T> c =
+          sample(assets.textures, gloss_texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, false, mips, active);
       s.roughness = s.roughness * c.g;
       s.metallic = s.metallic * c.b;
     }
@@ -153,8 +157,9 @@ FS_HD Vec3<T> background_radiance(const LookView& look, int64_t image, T x, T y,
   }
   const float* crop = look.photo_crop + 4 * image;
   const float u_x = (crop[2] - crop[0]) / width, v_y = (crop[3] - crop[1]) / height;
-  const Color<T> c = sample(look.photos, photo, T(crop[0]) + across * T(crop[2] - crop[0]), T(crop[1]) + down * T(crop[3] - crop[1]),
-                            T(u_x), T(0.0f), T(0.0f), T(v_y), look.tone != kToneLinear, look.mips != 0, active);
+  const Color<T> c =
+      sample(look.photos, photo, T(crop[0]) + across * T(crop[2] - crop[0]), T(crop[1]) + down * T(crop[3] - crop[1]),
+             T(u_x), T(0.0f), T(0.0f), T(v_y), look.tone != kToneLinear, look.mips != 0, active);
   return {c.r, c.g, c.b};
 }
 

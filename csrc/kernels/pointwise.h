@@ -40,14 +40,15 @@ struct TransformVertices : ItemKernel<2048> {
       const Int at = i + i + i;
       const Float x = gather(p, at, active), y = gather(p + 1, at, active), z = gather(p + 2, at, active);
       for (int r = 0; r < 4; ++r)
-        scatter(to + r, i << 2, Float(m[4 * r]) * x + Float(m[4 * r + 1]) * y + Float(m[4 * r + 2]) * z + Float(m[4 * r + 3]), active);
+        scatter(to + r, i << 2,
+                Float(m[4 * r]) * x + Float(m[4 * r + 1]) * y + Float(m[4 * r + 2]) * z + Float(m[4 * r + 3]), active);
     });
   }
 };
 
 struct Interpolate : ItemKernel<4096> {
-  const float* attributes;  // [B or 1, V, C]
-  const int32_t* faces;     // [F, 3]
+  const float* attributes;     // [B or 1, V, C]
+  const int32_t* faces;        // [F, 3]
   const int32_t* triangle_id;  // [B, H, W]
   const float* barycentric;    // [B, H, W, 2]
   int64_t images, pixels;      // pixels of an image
@@ -79,12 +80,14 @@ struct Interpolate : ItemKernel<4096> {
         if (any(missing)) atomic_max(bad, max_over(id, missing) + 1);
         hit = hit & mask_not(missing);
       }
-      const Float w0 = gather(barycentric + 2 * first, i << 1, active), w1 = gather(barycentric + 2 * first + 1, i << 1, active);
+      const Float w0 = gather(barycentric + 2 * first, i << 1, active),
+                  w1 = gather(barycentric + 2 * first + 1, i << 1, active);
       const Float w2 = Float(1.0f) - w0 - w1;
       for (int32_t c = 0; c < channels; ++c) {
         Float sum(0.0f);
         const Float weights[3] = {w0, w1, w2};
-        for (int k = 0; k < 3; ++k) sum = sum + weights[k] * gather(values + c, multiply(corner[k], Int(channels)), hit);
+        for (int k = 0; k < 3; ++k)
+          sum = sum + weights[k] * gather(values + c, multiply(corner[k], Int(channels)), hit);
         scatter(to + c, multiply(i, Int(channels)), select(hit, sum, Float(0.0f)), active);
       }
     });
@@ -148,11 +151,14 @@ struct TextureLookup : ItemKernel<1024> {
     const Float x = u * to_float(width) - half, y = v * to_float(height) - half;
     const Int left = floor_int(x), top = floor_int(y);
     const auto at = [&](Int column, Int row) {
-      return gather(values, multiply(multiply(wrapped(row, height, wrap), width) + wrapped(column, width, wrap), Int(channels)), active);
+      return gather(values,
+                    multiply(multiply(wrapped(row, height, wrap), width) + wrapped(column, width, wrap), Int(channels)),
+                    active);
     };
     if (nearest) return at(left, top);
     const Float px = x - to_float(left), py = y - to_float(top);
-    const Float a = at(left, top), b = at(left + Int(1), top), c = at(left, top + Int(1)), d = at(left + Int(1), top + Int(1));
+    const Float a = at(left, top), b = at(left + Int(1), top), c = at(left, top + Int(1)),
+                d = at(left + Int(1), top + Int(1));
     const Float upper = a + px * (b - a), lower = c + px * (d - c);
     return upper + py * (lower - upper);
   }

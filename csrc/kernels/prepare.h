@@ -59,7 +59,8 @@ struct Prepare {
     const Affine cofactors = normal_map(camera);
     const float scale = -1.0f / abs(det);
     for (int c = 0; c < 3; ++c)
-      p.eye[c] = scale * (cofactors.m[0][c] * camera.m[0][3] + cofactors.m[1][c] * camera.m[1][3] + cofactors.m[2][c] * camera.m[2][3]);
+      p.eye[c] = scale * (cofactors.m[0][c] * camera.m[0][3] + cofactors.m[1][c] * camera.m[1][3] +
+                          cofactors.m[2][c] * camera.m[2][3]);
 
     const float* box = assets.mesh_bounds + 6 * mesh;
     const Vec3<float> centre{0.5f * (box[0] + box[3]), 0.5f * (box[1] + box[4]), 0.5f * (box[2] + box[5])};
@@ -94,7 +95,8 @@ struct Prepare {
   }
 };
 
-// Extents of the whole objects in the image, from the vertices of their convex hulls; what lies before the near plane is cut off.
+// Extents of the whole objects in the image, from the vertices of their convex hulls; what lies before the near plane
+// is cut off.
 struct LooseBoxes {
   template <class Tile>
   struct Shared {
@@ -131,7 +133,8 @@ struct LooseBoxes {
     const int32_t vertices = mesh[3];
     const float w_half = float(width), h_half = float(height), near = scene.near;
     const auto include = [&](Float x, Float y, Mask active) {
-      const Int u = ordered((x * Float(0.5f) + Float(0.5f)) * Float(w_half)), v = ordered((y * Float(0.5f) + Float(0.5f)) * Float(h_half));
+      const Int u = ordered((x * Float(0.5f) + Float(0.5f)) * Float(w_half)),
+                v = ordered((y * Float(0.5f) + Float(0.5f)) * Float(h_half));
       if (!any(active)) return;
       tile.least(&shared.extent[0], min_over(u, active));
       tile.least(&shared.extent[1], min_over(v, active));
@@ -152,7 +155,8 @@ struct LooseBoxes {
         const Vec3<float> o = p.clip.point(Vec3<float>{hull[3 * j], hull[3 * j + 1], hull[3 * j + 2]});
         if (!(o.z >= near)) continue;
         const Float part = (Float(near) - c.z) / (Float(o.z) - c.z);
-        include((c.x + part * (Float(o.x) - c.x)) * Float(1.0f / near), (c.y + part * (Float(o.y) - c.y)) * Float(1.0f / near), behind);
+        include((c.x + part * (Float(o.x) - c.x)) * Float(1.0f / near),
+                (c.y + part * (Float(o.y) - c.y)) * Float(1.0f / near), behind);
       }
     });
     tile.sync();

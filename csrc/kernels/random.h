@@ -6,7 +6,8 @@
 namespace fastsynth {
 
 struct UniformNumbers {
-  static constexpr int kItems = 2048;  // groups of four numbers: a small draw is one tile, for which no second thread is woken
+  static constexpr int kItems =
+      2048;  // groups of four numbers: a small draw is one tile, for which no second thread is woken
   template <class Tile>
   struct Shared {};
   template <class Tile>
@@ -34,8 +35,9 @@ struct UniformNumbers {
   }
 };
 
-// Standard normal numbers, one for each element of an image, from a hash of (key, position): the two multiply-xorshift rounds of
-// Wellons, "Prospecting for hash functions", 2018, and the inverse error function of Giles, "Approximating the erfinv function", 2010.
+// Standard normal numbers, one for each element of an image, from a hash of (key, position): the two multiply-xorshift
+// rounds of Wellons, "Prospecting for hash functions", 2018, and the inverse error function of Giles, "Approximating
+// the erfinv function", 2010.
 struct NormalNumbers {
   static constexpr int kItems = 4096;
   template <class Tile>
@@ -63,7 +65,8 @@ struct NormalNumbers {
       Int h = hash(i + Int(static_cast<int32_t>(static_cast<uint32_t>(first) + static_cast<uint32_t>(low))));
       h = hash(exclusive_or(h, Int(high)));
       // Odd multiples of 2^-24 in (-1, 1).
-      const Float u = to_float((shift_right_logical(h, 9) << 1) + Int(1) - Int(1 << 23)) * Float(1.1920928955078125e-7f);
+      const Float u =
+          to_float((shift_right_logical(h, 9) << 1) + Int(1) - Int(1 << 23)) * Float(1.1920928955078125e-7f);
       scatter(out + image * count + first, i, inverse_normal(u), active);
     });
   }
@@ -83,8 +86,10 @@ struct NormalNumbers {
   static FS_KERNEL Float inverse_normal(Float x) {
     const Float w = Float(-0.69314718f) * log2_of((Float(1.0f) - x) * (Float(1.0f) + x));
     const Float a = w - Float(2.5f), b = sqrt(max(w, Float(0.0f))) - Float(3.0f);
-    const float central[9] = {2.81022636e-08f, 3.43273939e-07f, -3.5233877e-06f, -4.39150654e-06f, 0.00021858087f, -0.00125372503f, -0.00417768164f, 0.246640727f, 1.50140941f};
-    const float tail[9] = {-0.000200214257f, 0.000100950558f, 0.00134934322f, -0.00367342844f, 0.00573950773f, -0.0076224613f, 0.00943887047f, 1.00167406f, 2.83297682f};
+    const float central[9] = {2.81022636e-08f, 3.43273939e-07f, -3.5233877e-06f, -4.39150654e-06f, 0.00021858087f,
+                              -0.00125372503f, -0.00417768164f, 0.246640727f,    1.50140941f};
+    const float tail[9] = {-0.000200214257f, 0.000100950558f, 0.00134934322f, -0.00367342844f, 0.00573950773f,
+                           -0.0076224613f,   0.00943887047f,  1.00167406f,    2.83297682f};
     Float p(central[0]), q(tail[0]);
     for (int i = 1; i < 9; ++i) {
       p = Float(central[i]) + p * a;

@@ -1,5 +1,5 @@
-// Triangles of a list, in clip space, into the visibility of a tile. The caller says where corners come from; this is all that the scene's
-// meshlets and the plain `rasterize` have in common.
+// Triangles of a list, in clip space, into the visibility of a tile. The caller says where corners come from; this is
+// all that the scene's meshlets and the plain `rasterize` have in common.
 #pragma once
 
 #include "cover.h"
@@ -8,8 +8,8 @@ namespace fastsynth {
 
 // Marks a snapped corner that the 32-bit path cannot take: behind the near plane, not finite, or far away.
 constexpr int32_t kNotSimple = -(1 << 29);
-constexpr int kQueue = 48;        // large triangles that the lanes of a tile draw together
-constexpr int kLargeArea = 64;    // [pixels] of its bounds, above which a triangle is queued
+constexpr int kQueue = 48;      // large triangles that the lanes of a tile draw together
+constexpr int kLargeArea = 64;  // [pixels] of its bounds, above which a triangle is queued
 
 enum Cull : int32_t { kCullNone = 0, kCullBack = 1, kCullFront = 2 };
 
@@ -48,14 +48,15 @@ struct Rasterizer {
 
   FS_KERNEL typename Tile::CoverWord* words() const { return covering ? shared.cover : nullptr; }
 
-  // Lanes' triangles, already snapped. `face` names them to `corners`, `double_sided` and `holes`; `id` goes into the picture.
+  // Lanes' triangles, already snapped. `face` names them to `corners`, `double_sided` and `holes`; `id` goes into the
+  // picture.
   //   corners(face, Corner<float>[3]): the clip-space corners, for the triangles that need more care
   //   culled(is_back, face, active): which lanes' triangles are not drawn, given which face away
   //   culled_one(is_back, face): the same for one
   //   holes(face) -> (x, y, inside) -> inside
   template <class Corners, class Culled, class CulledOne, class Holes>
-  FS_KERNEL void draw(Mask active, const Int x[3], const Int y[3], const Float z[3], Int face, Int id, const Corners& corners,
-                      const Culled& culled, const CulledOne& culled_one, const Holes& holes) {
+  FS_KERNEL void draw(Mask active, const Int x[3], const Int y[3], const Float z[3], Int face, Int id,
+                      const Corners& corners, const Culled& culled, const CulledOne& culled_one, const Holes& holes) {
     const Mask simple = (x[0] != Int(kNotSimple)) & (x[1] != Int(kNotSimple)) & (x[2] != Int(kNotSimple));
     const Int left = min(min(x[0], x[1]), x[2]), right = max(max(x[0], x[1]), x[2]);
     const Int top = min(min(y[0], y[1]), y[2]), bottom = max(max(y[0], y[1]), y[2]);
@@ -91,7 +92,8 @@ struct Rasterizer {
     }
     const Float inverse = Float(1.0f) / to_float(select(drawn, area, Int(1)));
     const Float z1 = z[1] - z[0], z2 = z[2] - z[0];
-    const Float slope_x = (z1 * to_float(y2) - z2 * to_float(y1)) * inverse, slope_y = (z2 * to_float(x1) - z1 * to_float(x2)) * inverse;
+    const Float slope_x = (z1 * to_float(y2) - z2 * to_float(y1)) * inverse,
+                slope_y = (z2 * to_float(x1) - z1 * to_float(x2)) * inverse;
     const auto k_ex0 = keep(edge[0]), k_ex1 = keep(edge[1]), k_ex2 = keep(edge[2]);
     const auto k_sx0 = keep(step_x[0]), k_sx1 = keep(step_x[1]), k_sx2 = keep(step_x[2]);
     const auto k_sy0 = keep(step_y[0]), k_sy1 = keep(step_y[1]), k_sy2 = keep(step_y[2]);
@@ -101,10 +103,21 @@ struct Rasterizer {
     const auto k_z_min = keep(min(min(z[0], z[1]), z[2])), k_z_max = keep(max(max(z[0], z[1]), z[2]));
     const auto k_id = keep(id), k_face = keep(face);
     tile.serially(drawn, [&](int lane) {
-      const Triangle<int32_t> t = {{k_sx0[lane], k_sx1[lane], k_sx2[lane]}, {k_sy0[lane], k_sy1[lane], k_sy2[lane]},
-                                   {k_ex0[lane], k_ex1[lane], k_ex2[lane]}, k_min_x[lane], k_min_y[lane],
-                                   k_min_x[lane], k_min_y[lane], k_max_x[lane], k_max_y[lane],
-                                   k_z[lane], k_zx[lane], k_zy[lane], k_z_min[lane], k_z_max[lane], k_id[lane]};
+      const Triangle<int32_t> t = {{k_sx0[lane], k_sx1[lane], k_sx2[lane]},
+                                   {k_sy0[lane], k_sy1[lane], k_sy2[lane]},
+                                   {k_ex0[lane], k_ex1[lane], k_ex2[lane]},
+                                   k_min_x[lane],
+                                   k_min_y[lane],
+                                   k_min_x[lane],
+                                   k_min_y[lane],
+                                   k_max_x[lane],
+                                   k_max_y[lane],
+                                   k_z[lane],
+                                   k_zx[lane],
+                                   k_zy[lane],
+                                   k_z_min[lane],
+                                   k_z_max[lane],
+                                   k_id[lane]};
       emit(t, k_face[lane], holes);
     });
   }
@@ -156,7 +169,8 @@ struct Rasterizer {
 
   // Large triangles, and those that need clipping: one at a time.
   template <class Corners, class CulledOne, class Holes>
-  FS_KERNEL void draw_carefully(Mask careful, Int face, Int id, const Corners& corners, const CulledOne& culled, const Holes& holes) {
+  FS_KERNEL void draw_carefully(Mask careful, Int face, Int id, const Corners& corners, const CulledOne& culled,
+                                const Holes& holes) {
     const auto k_face = keep(face), k_id = keep(id);
     tile.serially(careful, [&](int lane) {
       Corner<float> polygon[kMaxCorners];
@@ -167,7 +181,8 @@ struct Rasterizer {
       float z[kMaxCorners];
       for (int i = 0; i < count; ++i) {
         const float inverse = 1.0f / polygon[i].w;
-        const float sx = snapped(polygon[i].x * inverse, float(frame.width)), sy = snapped(polygon[i].y * inverse, float(frame.height));
+        const float sx = snapped(polygon[i].x * inverse, float(frame.width)),
+                    sy = snapped(polygon[i].y * inverse, float(frame.height));
         z[i] = polygon[i].z * inverse;
         if (!(abs(sx) < 3e8f) || !(abs(sy) < 3e8f) || !(abs(z[i]) < 3e38f)) return;  // not finite
         x[i] = floor_int(sx);

@@ -1,6 +1,7 @@
 // Triangles given in clip space to fragments: what is seen at each pixel, its barycentrics and depth.
 //
-// Three kernels: corners are snapped once; runs of kRun faces get their bounds; tiles skip the runs that do not reach them.
+// Three kernels: corners are snapped once; runs of kRun faces get their bounds; tiles skip the runs that do not reach
+// them.
 #pragma once
 
 #include "raster.h"
@@ -15,10 +16,10 @@ struct ClipView {
   const int32_t* ranges;  // [B, 2] first face, number of faces; or null: all faces in every image
   int32_t images, vertices, face_count;
   int32_t width, height;
-  int32_t *x, *y;         // [B, V] snapped
-  float* z;               // [B, V] z/w
-  int32_t* bounds;        // [B, runs, 4] of each run in pixels, max exclusive
-  int32_t* bad;           // [1] 1 + a face that names a vertex that is not there
+  int32_t *x, *y;   // [B, V] snapped
+  float* z;         // [B, V] z/w
+  int32_t* bounds;  // [B, runs, 4] of each run in pixels, max exclusive
+  int32_t* bad;     // [1] 1 + a face that names a vertex that is not there
 
   FS_HD int32_t runs() const { return (face_count + kRun - 1) / kRun; }
   FS_HD bool in_range(int64_t image, int32_t face) const {
@@ -45,7 +46,8 @@ struct SnapCorners : ClipView {
     const float* p = clip + 4 * first;
     tile.for_each(int32_t(min(total - first, int64_t(kItems))), [&](Int i, Mask active) {
       const Int at = i << 2;
-      const Corner<Float> c{gather(p, at, active), gather(p + 1, at, active), gather(p + 2, at, active), gather(p + 3, at, active)};
+      const Corner<Float> c{gather(p, at, active), gather(p + 1, at, active), gather(p + 2, at, active),
+                            gather(p + 3, at, active)};
       Int sx, sy;
       Float sz;
       snap(c, float(width), float(height), sx, sy, sz, active);
@@ -133,7 +135,9 @@ struct RasterizeClip : ClipView {
       }
       tile.for_groups(min(int32_t(Tile::kGroup), runs() - run), kRun, [&](int32_t g, Int k, Mask active) {
         const int32_t* box = bounds + 4 * (image * runs() + run + g);
-        if (box[0] >= frame.left + Tile::kSide || box[1] >= frame.top + Tile::kSide || box[2] <= frame.left || box[3] <= frame.top) return;
+        if (box[0] >= frame.left + Tile::kSide || box[1] >= frame.top + Tile::kSide || box[2] <= frame.left ||
+            box[3] <= frame.top)
+          return;
         draw_faces(tile, shared, frame, image, k + Int((run + g) * kRun), active);
       });
       if constexpr (Tile::kCooperative) {
@@ -149,18 +153,23 @@ struct RasterizeClip : ClipView {
   template <class Tile>
   struct Solid {
     struct Nothing {
-      FS_KERNEL typename Tile::Mask operator()(typename Tile::Int, typename Tile::Int, typename Tile::Mask inside) const { return inside; }
+      FS_KERNEL typename Tile::Mask operator()(typename Tile::Int, typename Tile::Int,
+                                               typename Tile::Mask inside) const {
+        return inside;
+      }
     };
     FS_KERNEL Nothing operator()(int32_t) const { return {}; }
   };
 
   template <class Tile, class Int, class Mask>
-  FS_KERNEL void draw_faces(Tile& tile, Shared<Tile>& shared, const TileFrame& frame, int64_t image, Int face, Mask active) const {
+  FS_KERNEL void draw_faces(Tile& tile, Shared<Tile>& shared, const TileFrame& frame, int64_t image, Int face,
+                            Mask active) const {
     using Float = typename Tile::Float;
     const int64_t base = image * vertices;
     active = active & (face < Int(face_count));
     if (ranges) {
-      const int32_t begin = ranges[2 * image], end = int32_t(min(int64_t(begin) + ranges[2 * image + 1], int64_t(face_count)));
+      const int32_t begin = ranges[2 * image],
+                    end = int32_t(min(int64_t(begin) + ranges[2 * image + 1], int64_t(face_count)));
       active = active & (face >= Int(begin)) & (face < Int(end));
     }
     const Int at = face + face + face;
@@ -185,8 +194,11 @@ struct RasterizeClip : ClipView {
       if (cull == kCullNone) return Mask(false);
       return drawn & (cull == kCullBack ? positive : mask_not(positive));
     };
-    const auto culled_one = [&](bool positive, int32_t) { return cull == kCullBack ? positive : cull == kCullFront && !positive; };
-    Rasterizer<Tile>{tile, shared.raster, frame, false}.draw(active, sx, sy, sz, face, face, corners, culled, culled_one, Solid<Tile>{});
+    const auto culled_one = [&](bool positive, int32_t) {
+      return cull == kCullBack ? positive : cull == kCullFront && !positive;
+    };
+    Rasterizer<Tile>{tile, shared.raster, frame, false}.draw(active, sx, sy, sz, face, face, corners, culled,
+                                                             culled_one, Solid<Tile>{});
   }
 
   template <class Tile, class Int>
@@ -212,7 +224,8 @@ struct RasterizeClip : ClipView {
         v[i] = {gather(c, at, hit), gather(c + 1, at, hit), gather(c + 3, at, hit)};
       }
       const float per_x = 2.0f / float(width), per_y = 2.0f / float(height);
-      const Float ndc_x = (to_float(px) + Float(0.5f)) * Float(per_x) - Float(1.0f), ndc_y = (to_float(py) + Float(0.5f)) * Float(per_y) - Float(1.0f);
+      const Float ndc_x = (to_float(px) + Float(0.5f)) * Float(per_x) - Float(1.0f),
+                  ndc_y = (to_float(py) + Float(0.5f)) * Float(per_y) - Float(1.0f);
       const Hit<Float> h = intersect(v[0], v[1], v[2], ndc_x, ndc_y, per_x, per_y);
       w_0 = select(hit, h.w0, w_0);
       w_1 = select(hit, h.w1, w_1);

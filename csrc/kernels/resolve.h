@@ -42,8 +42,8 @@ FS_KERNEL void store_color(const DrawView& d, int64_t image, int32_t width, int3
 
 // Takes linear radiance through exposure and the tone curve and writes it.
 template <class Tile>
-FS_KERNEL void write_color(const DrawView& d, int64_t image, int32_t width, int32_t height, const Position<Tile>& at, const Imaging& imaging,
-                           Vec3<typename Tile::Float> c, typename Tile::Mask inside) {
+FS_KERNEL void write_color(const DrawView& d, int64_t image, int32_t width, int32_t height, const Position<Tile>& at,
+                           const Imaging& imaging, Vec3<typename Tile::Float> c, typename Tile::Mask inside) {
   using Float = typename Tile::Float;
   Float shown[3] = {c.x, c.y, c.z};
   if (!d.linear)
@@ -54,8 +54,13 @@ FS_KERNEL void write_color(const DrawView& d, int64_t image, int32_t width, int3
 FS_KERNEL Lights lights_of(const DrawView& d, int64_t image) {
   const LookView& k = d.look;
   const int64_t first = image * k.lights;
-  return {k.lights, k.light_kind + first, k.light_position + 3 * first, k.light_direction + 3 * first,
-          k.light_color + 3 * first, k.light_cone + 2 * first, k.ambient + 27 * image};
+  return {k.lights,
+          k.light_kind + first,
+          k.light_position + 3 * first,
+          k.light_direction + 3 * first,
+          k.light_color + 3 * first,
+          k.light_cone + 2 * first,
+          k.ambient + 27 * image};
 }
 
 // The camera's centre in the world.
@@ -74,8 +79,8 @@ using TileSeen = Seen<typename Tile::Float, typename Tile::Int>;
 
 // What the lanes see of one instance at samples (x, y). Without `attributes`, corners have positions only.
 template <class Tile>
-FS_KERNEL TileSeen<Tile> see(const DrawView& d, const Prepared& p, typename Tile::Int face, typename Tile::Int x, typename Tile::Int y,
-                             bool attributes, typename Tile::Mask active) {
+FS_KERNEL TileSeen<Tile> see(const DrawView& d, const Prepared& p, typename Tile::Int face, typename Tile::Int x,
+                             typename Tile::Int y, bool attributes, typename Tile::Mask active) {
   using Float = typename Tile::Float;
   TileSeen<Tile> seen;
   seen.rows = face_rows(d.assets, face, active);
@@ -112,7 +117,8 @@ FS_KERNEL void blend(Vec3<typename Tile::Float>& into, Vec3<typename Tile::Float
 // Radiance of the samples' surfaces into `color`.
 template <class Tile>
 FS_KERNEL void add_surfaces(const DrawView& d, Tile& tile, const Lights& lights, const Eye& eye, const Prepared& p,
-                            int64_t instance, const TileSeen<Tile>& seen, typename Tile::Mask active, Vec3<typename Tile::Float>& color) {
+                            int64_t instance, const TileSeen<Tile>& seen, typename Tile::Mask active,
+                            Vec3<typename Tile::Float>& color) {
   using Mask = typename Tile::Mask;
   tile.for_unique(seen.rows.material, active, [&](int32_t material, Mask same) {
     blend<Tile>(color, surface_radiance(d.assets, d.look, lights, p, instance, material, seen, eye.at, same), same);
@@ -120,7 +126,8 @@ FS_KERNEL void add_surfaces(const DrawView& d, Tile& tile, const Lights& lights,
 }
 
 template <class Tile>
-FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& shared, const TileFrame& frame, int64_t image) {
+FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& shared, const TileFrame& frame,
+                              int64_t image) {
   using Float = typename Tile::Float;
   using Int = typename Tile::Int;
   using Mask = typename Tile::Mask;
@@ -144,7 +151,8 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
     Vec3<Float> radiance;
     const bool plain = color && imaging.flat && !any(hit);
     if (color && !all(hit) && !plain)
-      radiance = background_radiance(d.look, image, to_float(at.x), to_float(at.y), float(d.width), float(d.height), at.inside);
+      radiance = background_radiance(d.look, image, to_float(at.x), to_float(at.y), float(d.width), float(d.height),
+                                     at.inside);
     Float depth(0.0f), distance(0.0f);
     Int triangle(-1), semantic(-1);
     Vec3<Float> normal{depth, depth, depth}, object = normal, uv = normal;
@@ -161,7 +169,8 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
           tile.most(s + 3, at.top + e.max_y);
           tile.add(s + 4, count(same));
         } else {
-          include_seen(d.seen + 5 * instance, at.left + e.min_x, at.top + e.min_y, at.left + e.max_x, at.top + e.max_y, count(same));
+          include_seen(d.seen + 5 * instance, at.left + e.min_x, at.top + e.min_y, at.left + e.max_x, at.top + e.max_y,
+                       count(same));
         }
       }
       const Int face = (number & Int((1 << d.face_bits) - 1)) + Int(p.first_face);
@@ -210,7 +219,8 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
 
 // Colour at `grid` x `grid` samples a pixel, averaged in linear light.
 template <class Tile>
-FS_KERNEL void resolve_grid(const DrawView& d, Tile& tile, DrawShared<Tile>& shared, const TileFrame& frame, int64_t image) {
+FS_KERNEL void resolve_grid(const DrawView& d, Tile& tile, DrawShared<Tile>& shared, const TileFrame& frame,
+                            int64_t image) {
   using Float = typename Tile::Float;
   using Int = typename Tile::Int;
   using Mask = typename Tile::Mask;
@@ -226,13 +236,15 @@ FS_KERNEL void resolve_grid(const DrawView& d, Tile& tile, DrawShared<Tile>& sha
     if (!any(at.inside)) return;
     Vec3<Float> sum{Float(0.0f), Float(0.0f), Float(0.0f)};
     for (int32_t s = 0; s < d.grid * d.grid; ++s) {
-      const Int in_x = multiply(at.x - Int(pixels.left), Int(d.grid)) + Int(s % d.grid), in_y = multiply(at.y - Int(pixels.top), Int(d.grid)) + Int(s / d.grid);
+      const Int in_x = multiply(at.x - Int(pixels.left), Int(d.grid)) + Int(s % d.grid),
+                in_y = multiply(at.y - Int(pixels.top), Int(d.grid)) + Int(s / d.grid);
       const Int x = in_x + Int(frame.left), y = in_y + Int(frame.top);
       const Int number = shared.raster.visibility.id_at(sample_number<Tile>(in_x, in_y), at.inside);
       const Mask hit = at.inside & (number >= Int(0));
       Vec3<Float> radiance;
       if (!all(hit))
-        radiance = background_radiance(d.look, image, to_float(x), to_float(y), float(d.width), float(d.height), at.inside);
+        radiance =
+            background_radiance(d.look, image, to_float(x), to_float(y), float(d.width), float(d.height), at.inside);
       const Int slot = select(hit, number >> d.face_bits, Int(-1));
       tile.for_unique(slot, hit, [&](int32_t n, Mask same) {
         const int64_t instance = image * d.scene.instances + n;

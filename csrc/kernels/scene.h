@@ -13,17 +13,17 @@ constexpr int kMeshletFaces = 124;
 
 // Packed assets; see the data model for every row.
 struct AssetView {
-  const float* vertex_data;      // [V, 8]
-  const int32_t* vertex_colors;  // [V] packed RGBA or null
-  const int32_t* faces;          // [F, 4]
-  const int32_t* meshlets;       // [M, 4]
-  const float* meshlet_bounds;   // [M, 8]
-  const int32_t* levels;         // [Q, 4]
-  const float* level_error;      // [Q]
-  const int32_t* meshes;         // [K, 4]
-  const float* mesh_bounds;      // [K, 6]
-  const float* hull;             // [U, 3]
-  const float* materials;        // [R, 8]
+  const float* vertex_data;          // [V, 8]
+  const int32_t* vertex_colors;      // [V] packed RGBA or null
+  const int32_t* faces;              // [F, 4]
+  const int32_t* meshlets;           // [M, 4]
+  const float* meshlet_bounds;       // [M, 8]
+  const int32_t* levels;             // [Q, 4]
+  const float* level_error;          // [Q]
+  const int32_t* meshes;             // [K, 4]
+  const float* mesh_bounds;          // [K, 6]
+  const float* hull;                 // [U, 3]
+  const float* materials;            // [R, 8]
   const int32_t* material_textures;  // [R, 2]
   int32_t mesh_count;
   Textures textures;

@@ -7,18 +7,35 @@
 namespace fastsynth {
 
 inline Textures texture_view(const Tensor& texels, const Tensor& info, const Tensor& offsets) {
-  return {reinterpret_cast<const int32_t*>(read<uint8_t>(texels)), read<int32_t>(info), read<int32_t>(offsets), int_size(info, 0)};
+  return {reinterpret_cast<const int32_t*>(read<uint8_t>(texels)), read<int32_t>(info), read<int32_t>(offsets),
+          int_size(info, 0)};
 }
 
 // Bits of `outputs`, in the order in which fastsynth/ops/draw.py names them.
-enum Output { kRgb, kInstance, kTriangle, kSemantic, kDepth, kDistance, kNormals, kObject, kUv, kTight, kLoose, kTotal, kAmodal, kOutputs };
+enum Output {
+  kRgb,
+  kInstance,
+  kTriangle,
+  kSemantic,
+  kDepth,
+  kDistance,
+  kNormals,
+  kObject,
+  kUv,
+  kTight,
+  kLoose,
+  kTotal,
+  kAmodal,
+  kOutputs
+};
 
 // assets, scene, photos: the tensors of the data model in the order of fastsynth/ops/draw.py.
 template <class Schedule>
-std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vector<Tensor> photos, int64_t height, int64_t width,
-                         int64_t grid, int64_t face_bits, int64_t outputs, int64_t shading, int64_t tone, bool mips, bool linear,
-                         bool bytes, double near, double lod) {
-  STD_TORCH_CHECK(assets.size() == 16 && scene.size() == 19 && photos.size() == 3, "fastsynth::draw: wrong number of tensors.");
+std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vector<Tensor> photos,
+                         int64_t height, int64_t width, int64_t grid, int64_t face_bits, int64_t outputs,
+                         int64_t shading, int64_t tone, bool mips, bool linear, bool bytes, double near, double lod) {
+  STD_TORCH_CHECK(assets.size() == 16 && scene.size() == 19 && photos.size() == 3,
+                  "fastsynth::draw: wrong number of tensors.");
   DrawView d{};
   AssetView& a = d.assets;
   a.vertex_data = read<float>(assets[0]);
@@ -102,7 +119,9 @@ std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, 
                    " (flattened [B, N], first counted 1). Use rows of `assets.meshes`, or -1 for an empty slot.");
   d.face_bits = int32_t(face_bits);
 
-  const auto as = [](Tensor* t, auto* type) { return t && t->numel() ? static_cast<decltype(type)>(t->mutable_data_ptr()) : nullptr; };
+  const auto as = [](Tensor* t, auto* type) {
+    return t && t->numel() ? static_cast<decltype(type)>(t->mutable_data_ptr()) : nullptr;
+  };
   const bool labels_with_color = grid == 1;
   Draw labels{d};
   labels.width = int32_t(w);
@@ -127,7 +146,8 @@ std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, 
   if (labels.seen) Schedule::run(like, ClearSeen{labels.seen, b * n});
   if (labels_with_color) give_color(labels);
   constexpr int64_t kColorOrBoxes = int64_t{1} << kRgb | int64_t{1} << kLoose;
-  if (labels_with_color ? (outputs & ~(int64_t{1} << kLoose)) != 0 : (outputs & ~kColorOrBoxes) != 0) Schedule::run(like, labels);
+  if (labels_with_color ? (outputs & ~(int64_t{1} << kLoose)) != 0 : (outputs & ~kColorOrBoxes) != 0)
+    Schedule::run(like, labels);
   if (!labels_with_color && rgb) {
     Draw color{d};
     color.width = int32_t(w * grid);
@@ -136,7 +156,8 @@ std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, 
     give_color(color);
     Schedule::run(like, color);
   }
-  if (loose && loose->numel()) Schedule::run(like, LooseBoxes{a, s, prepared, int32_t(w), int32_t(h), write<float>(*loose)});
+  if (loose && loose->numel())
+    Schedule::run(like, LooseBoxes{a, s, prepared, int32_t(w), int32_t(h), write<float>(*loose)});
   return out;
 }
 

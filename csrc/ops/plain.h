@@ -40,7 +40,8 @@ std::vector<Tensor> rasterize(Tensor clip, Tensor faces, Tensor ranges, int64_t 
   view.z = write<float>(z);
   view.bounds = write<int32_t>(bounds);
   view.bad = write<int32_t>(bad);
-  std::vector<Tensor> out = {make(clip, {b, height, width}, ScalarType::Int), make(clip, {b, height, width, 2}, ScalarType::Float),
+  std::vector<Tensor> out = {make(clip, {b, height, width}, ScalarType::Int),
+                             make(clip, {b, height, width, 2}, ScalarType::Float),
                              make(clip, {b, height, width}, ScalarType::Float)};
   SnapCorners snap{};
   static_cast<ClipView&>(snap) = view;
@@ -79,8 +80,10 @@ Tensor interpolate(Tensor attributes, Tensor faces, Tensor triangle_id, Tensor b
   k.out = write<float>(out);
   k.bad = write<int32_t>(bad);
   Schedule::run(attributes, k);
-  Schedule::refuse(bad, "interpolate(): `triangle_id` names a face that `faces` does not have, or the face names a vertex beyond the ",
-                   attributes.size(1), " of `attributes`; face, the first counted 1");
+  Schedule::refuse(
+      bad,
+      "interpolate(): `triangle_id` names a face that `faces` does not have, or the face names a vertex beyond the ",
+      attributes.size(1), " of `attributes`; face, the first counted 1");
   return out;
 }
 
@@ -129,8 +132,10 @@ Tensor blur(Tensor image, Tensor sigma, int64_t radius) {
 }
 
 template <class Schedule>
-Tensor develop_image(Tensor linear, Tensor exposure, Tensor white_balance, Tensor noise, Tensor normal, int64_t tone, bool bytes) {
-  Tensor out = make(linear, {linear.size(0), 3, linear.size(2), linear.size(3)}, bytes ? ScalarType::Byte : ScalarType::Float);
+Tensor develop_image(Tensor linear, Tensor exposure, Tensor white_balance, Tensor noise, Tensor normal, int64_t tone,
+                     bool bytes) {
+  Tensor out =
+      make(linear, {linear.size(0), 3, linear.size(2), linear.size(3)}, bytes ? ScalarType::Byte : ScalarType::Float);
   Develop k{};
   k.in = read<float>(linear);
   k.exposure = read<float>(exposure);

@@ -28,7 +28,8 @@ const T* read_or_null(const Tensor& t) {
 }
 inline int32_t int_size(const Tensor& t, int64_t axis) {
   const int64_t size = t.size(axis);
-  STD_TORCH_CHECK(size < (int64_t{1} << 31), "fastsynth: an axis of ", size, " elements is too long; at most 2^31 - 1.");
+  STD_TORCH_CHECK(size < (int64_t{1} << 31), "fastsynth: an axis of ", size,
+                  " elements is too long; at most 2^31 - 1.");
   return static_cast<int32_t>(size);
 }
 

@@ -35,8 +35,7 @@ FS_KERNEL void atomic_min(int32_t* p, int32_t value) {
   ::atomicMin(p, value);
 #else
   int32_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
-  while (value < old && !__atomic_compare_exchange_n(p, &old, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-  }
+  while (value < old && !__atomic_compare_exchange_n(p, &old, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
 #endif
 }
 
@@ -45,8 +44,7 @@ FS_KERNEL void atomic_max(int32_t* p, int32_t value) {
   ::atomicMax(p, value);
 #else
   int32_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
-  while (value > old && !__atomic_compare_exchange_n(p, &old, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-  }
+  while (value > old && !__atomic_compare_exchange_n(p, &old, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
 #endif
 }
 
@@ -55,13 +53,13 @@ FS_KERNEL void atomic_min(uint64_t* p, uint64_t value) {
   ::atomicMin(reinterpret_cast<unsigned long long*>(p), static_cast<unsigned long long>(value));
 #else
   uint64_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
-  while (value < old && !__atomic_compare_exchange_n(p, &old, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-  }
+  while (value < old && !__atomic_compare_exchange_n(p, &old, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
 #endif
 }
 
-// The nearest triangle of every pixel of a tile, where each lane is a thread: one 64-bit key, depth above the triangle's
-// number, so that the minimum is the nearest and, at equal depth, the lowest number, in whatever order they come.
+// The nearest triangle of every pixel of a tile, where each lane is a thread: one 64-bit key, depth above the
+// triangle's number, so that the minimum is the nearest and, at equal depth, the lowest number, in whatever order they
+// come.
 template <int kPixels>
 struct AtomicVisibility {
   uint64_t key[kPixels];

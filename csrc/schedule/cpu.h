@@ -20,18 +20,13 @@ struct OrderedVisibility {
     *reinterpret_cast<i32x16*>(number + first) = Int(-1).v;
   }
   FS_HD void update(int32_t first, Mask inside, Float z, int32_t id) {
-#ifdef __AVX512F__
-    const __m512 old = _mm512_load_ps(depth + first);
-    const __mmask16 wins = _mm512_mask_cmp_ps_mask(inside.m, z.v, old, _CMP_LT_OQ);
-    _mm512_mask_store_ps(depth + first, wins, z.v);
-    _mm512_mask_store_epi32(number + first, wins, _mm512_set1_epi32(id));
-#else
+    // Whole vectors are stored, not the winners alone: the next triangle mostly reads the same block again, and a
+    // masked store is not forwarded to a load.
     const Float old(*reinterpret_cast<const f32x16*>(depth + first));
     const Mask wins = inside & (z < old);
     *reinterpret_cast<f32x16*>(depth + first) = select(wins, z, old).v;
     i32x16* numbers = reinterpret_cast<i32x16*>(number + first);
     *numbers = select(wins, Int(id), Int(*numbers)).v;
-#endif
   }
   FS_HD Int id(Int pixel) const { return Int(*reinterpret_cast<const i32x16*>(number + pixel.v[0])); }
   FS_HD Int id_at(Int pixel, Mask active) const { return select(active, gather(number, pixel, active), Int(-1)); }
@@ -100,8 +95,10 @@ FS_HD void store_run(int32_t* p, Int i, Int x, Mask) { __builtin_memcpy(p + i.v[
 // table[i] of a table of 64, for lanes whose index may be anything (reads modulo 64).
 FS_HD Int lookup(const int32_t* table, Int i) {
 #ifdef __AVX512F__
-  const __m512i low = _mm512_permutex2var_epi32(_mm512_loadu_si512(table), (__m512i)i.v, _mm512_loadu_si512(table + 16));
-  const __m512i high = _mm512_permutex2var_epi32(_mm512_loadu_si512(table + 32), (__m512i)i.v, _mm512_loadu_si512(table + 48));
+  const __m512i low =
+      _mm512_permutex2var_epi32(_mm512_loadu_si512(table), (__m512i)i.v, _mm512_loadu_si512(table + 16));
+  const __m512i high =
+      _mm512_permutex2var_epi32(_mm512_loadu_si512(table + 32), (__m512i)i.v, _mm512_loadu_si512(table + 48));
   return Int((i32x16)_mm512_mask_blend_epi32(((i & Int(32)) != Int(0)).m, low, high));
 #else
   return gather(table, i & Int(63), Mask(true));
@@ -116,7 +113,8 @@ struct Extent {
 FS_HD Extent extent(Mask active) {
   const uint32_t bits = active.bits();
   const uint32_t columns = (bits | bits >> 4 | bits >> 8 | bits >> 12) & 15;
-  return {__builtin_ctz(columns), __builtin_ctz(bits) >> 2, 31 - __builtin_clz(columns), (31 - __builtin_clz(bits)) >> 2};
+  return {__builtin_ctz(columns), __builtin_ctz(bits) >> 2, 31 - __builtin_clz(columns),
+          (31 - __builtin_clz(bits)) >> 2};
 }
 
 // A value of each lane, kept where a scalar step can read it.

@@ -26,7 +26,7 @@ const CpuTable& table() {
 #define FS_ENTRY(K) {&run<K>, sizeof(typename K::template Shared<CpuTile>)},
       FS_KERNELS(FS_ENTRY)
 #undef FS_ENTRY
-      CpuTile::kSide,
+          CpuTile::kSide,
   };
   return kTable;
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch  # noqa: F401  (libtorch must be in the process before the extension)
 
 try:
-    from fastsynth import _C
+    from fastsynth import _C  # pyright: ignore[reportAttributeAccessIssue]
 except ImportError as error:  # pragma: no cover - a broken installation
     raise ImportError(
         "fastsynth: the compiled extension could not be loaded "

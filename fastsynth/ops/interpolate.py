@@ -33,7 +33,8 @@ def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments) -> Tens
         >>> from fastsynth.ops import Fragments
         >>> corners = torch.tensor([[[0.0], [3.0], [6.0]]])
         >>> faces = torch.tensor([[0, 1, 2]], dtype=torch.int32)
-        >>> pixel = Fragments(torch.zeros(1, 1, 1, dtype=torch.int32), torch.full((1, 1, 1, 2), 0.25), torch.ones(1, 1, 1))
+        >>> face, weights = torch.zeros(1, 1, 1, dtype=torch.int32), torch.full((1, 1, 1, 2), 0.25)
+        >>> pixel = Fragments(face, weights, torch.ones(1, 1, 1))
         >>> interpolate(corners, faces, pixel).item()
         3.75
     """

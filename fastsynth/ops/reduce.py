@@ -49,5 +49,5 @@ def boxes_of(seen: Tensor) -> tuple[Tensor, Tensor]:
         [[[0.0, 0.0, 2.0, 2.0]]]
     """
     pixels = seen[..., 4]
-    corners = seen[..., :4] + torch.tensor([0, 0, 1, 1], dtype=torch.int32, device=seen.device)
+    corners = torch.cat([seen[..., :2], seen[..., 2:4] + 1], -1)
     return torch.where(pixels[..., None] > 0, corners, 0).float(), pixels

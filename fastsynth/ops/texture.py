@@ -33,7 +33,7 @@ def mip_chain(texture: Tensor, levels: int | None = None) -> list[Tensor]:
     expect("mip_chain", texture=(texture, "B h w C", torch.float32))
     chain = [texture]
     while len(chain) < (levels or _MAX_LEVELS) and max(chain[-1].shape[1:3]) > 1:
-        size = [max(1, side // 2) for side in chain[-1].shape[1:3]]
+        size = max(1, chain[-1].shape[1] // 2), max(1, chain[-1].shape[2] // 2)
         chain.append(F.adaptive_avg_pool2d(chain[-1].movedim(-1, 1), size).movedim(1, -1))
     return chain
 

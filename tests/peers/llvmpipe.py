@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 import numpy as np
+
 from peers.scenes import MeshArrays, Scenes
 
 _VERTEX = """
