@@ -10,21 +10,27 @@ from torch import Tensor
 from fastsynth.ops import _library  # noqa: F401
 
 #: The tensors of the data model in the order in which the kernel takes them.
-ASSETS: list[str] = (
-    "vertex_data vertex_colors faces meshlets meshlet_bounds levels level_error meshes mesh_bounds mesh_class hull "
-    "materials material_textures"
-).split()
-TEXTURES: list[str] = "texels info offsets".split()
-SCENE: list[str] = (
-    "mesh_id world_from_object intrinsics camera_from_world light_kind light_position light_direction light_color "
-    "light_cone ambient base_color metallic roughness texture_id background_color photo_id photo_crop exposure "
-    "white_balance"
-).split()
+ASSETS: tuple[str, ...] = tuple(
+    (
+        "vertex_data vertex_colors faces meshlets meshlet_bounds levels level_error meshes mesh_bounds mesh_class hull "
+        "materials material_textures"
+    ).split()
+)
+TEXTURES: tuple[str, ...] = ("texels", "info", "offsets")
+SCENE: tuple[str, ...] = tuple(
+    (
+        "mesh_id world_from_object intrinsics camera_from_world light_kind light_position light_direction light_color "
+        "light_cone ambient base_color metallic roughness texture_id background_color photo_id photo_crop exposure "
+        "white_balance"
+    ).split()
+)
 #: What can be asked for, in the order in which it comes back.
-OUTPUTS: list[str] = (
-    "rgb instance_id triangle_id semantic_id depth distance normals object_coordinates uv seen boxes_2d_loose "
-    "total_pixels amodal_masks"
-).split()
+OUTPUTS: tuple[str, ...] = tuple(
+    (
+        "rgb instance_id triangle_id semantic_id depth distance normals object_coordinates uv seen boxes_2d_loose "
+        "total_pixels amodal_masks"
+    ).split()
+)
 
 
 def draw(
