@@ -29,14 +29,14 @@ Batch = tuple[Tensor, list[dict[str, Any]]]
 
 
 def scene(assets: fs.Assets, photos: fs.Textures | None = None) -> fs.Scene:
-    """Meshes strewn before a camera; distances suit meshes of any size.
+    """Meshes strewn before a camera, apart from one another; distances suit meshes of any size.
 
     Args:
         assets: The meshes.
         photos: Photographs to stand behind them; without any, gradients of random colours.
     """
     return fs.Scene(
-        objects=fs.Objects(assets, count=fs.Choice(range(2, 8)), rotation=fs.UniformRotation()),
+        objects=fs.Objects(assets, count=fs.Choice(range(2, 8)), rotation=fs.UniformRotation(), separate=True),
         camera=fs.Camera(elevation=fs.Uniform(fs.deg(-10), fs.deg(80)), fov=fs.deg(34)),
         light=fs.DirectionalLight(direction=fs.UniformHemisphere(), intensity=fs.LogUniform(0.5, 2.0)),
         background=fs.ImageBackground(photos) if photos is not None else fs.GradientBackground(),
@@ -47,9 +47,9 @@ def scene(assets: fs.Assets, photos: fs.Textures | None = None) -> fs.Scene:
 def stream(scene: fs.Scene, *, size: int, batch: int, seed: int) -> Iterator[Batch]:
     """Labelled batches without end: images float32 [batch, 3, size, size] in [0, 1], and one target dict an image.
 
-    Objects of which fewer than 40 pixels are seen are in the pictures, but not asked for.
+    Objects of which fewer than 100 pixels are seen are in the pictures, but not asked for.
     """
-    batches = fs.SyntheticStream(scene, batch_size=batch, seed=seed, size=(size, size), min_pixels=40)
+    batches = fs.SyntheticStream(scene, batch_size=batch, seed=seed, size=(size, size), min_pixels=100)
     return iter(DataLoader(batches, batch_size=None))
 
 

@@ -30,13 +30,17 @@ def drawn(direction: torch.Tensor, color: torch.Tensor) -> torch.Tensor:
 direction = torch.tensor([-0.5, -1.0, -0.5], requires_grad=True)
 color = torch.full((3,), 0.5, requires_grad=True)
 first = drawn(direction, color).detach()
-optimizer = torch.optim.Adam([direction, color], lr=0.05)
-for _ in range(75):
-    loss = (drawn(direction, color) - photo.rgb).square().mean()
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+optimizer = torch.optim.LBFGS([direction, color], max_iter=20, line_search_fn="strong_wolfe")
 
+
+def step() -> torch.Tensor:
+    optimizer.zero_grad()
+    loss = (drawn(direction, color) - photo.rgb).square().mean()
+    loss.backward()
+    return loss
+
+
+optimizer.step(step)
 found = normalize(direction).detach()
 print(f"direction {found.tolist()}, wanted {batch.light_direction.flatten().tolist()}")
 print(f"colour {color.tolist()}, wanted {batch.light_color.flatten().tolist()}")

@@ -93,8 +93,9 @@ def develop(
 
     Example:
         >>> import torch
-        >>> develop(torch.full((1, 3, 1, 1), 0.5), torch.ones(1), torch.ones(1, 3)).flatten().tolist()
-        [1.0, 1.0, 1.0]
+        >>> grey = torch.full((1, 3, 1, 1), 0.5)
+        >>> develop(grey, torch.ones(1), torch.ones(1, 3), dtype=torch.uint8).flatten().tolist()
+        [255, 255, 255]
     """
     specs = {
         "linear": (linear, "B 3 H W", torch.float32),
