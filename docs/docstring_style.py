@@ -1,7 +1,8 @@
 """Our docstrings as mkdocstrings reads them: an extension of griffe, named in ``mkdocs.yml``.
 
 They are written to be read in a terminal: shapes and units in square brackets, which Markdown takes for links;
-``:func:`` roles; and examples headed by "Example:", which griffe takes for a remark.
+``:func:`` roles; examples headed by "Example:", which griffe takes for a remark; and fields that a comment, ``#:``,
+describes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ class DocstringStyle(griffe.Extension):
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Called for each module, class, function and attribute."""
+        if obj.docstring is None and obj.is_attribute and obj.lines and "#:" in obj.lines[-1]:
+            obj.docstring = griffe.Docstring(obj.lines[-1].partition("#:")[2].strip(), parent=obj)
         if obj.docstring is not None:
             obj.docstring.value = rewritten(obj.docstring.value)
 

@@ -83,7 +83,7 @@ def standard_scenes(path: Path = STANDARD) -> Scenes | None:
 
 
 def scenes_of(batch) -> Scenes:
-    """The parts of a `SceneBatch` that every peer can draw: one directional light, constant ambient, one material a mesh.
+    """What every peer can draw of a `SceneBatch`: one directional light, constant ambient, one material a mesh.
 
     Raises:
         ValueError: the batch has what a plain peer does not do.
