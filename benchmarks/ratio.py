@@ -23,15 +23,14 @@ parser.add_argument("--name", default="llvmpipe")
 
 def check(batch: fs.SceneBatch, size: int) -> float:
     """Part of the pixels whose id is the rival's; raises when the two do not draw the same."""
-    from peers.llvmpipe import Llvmpipe
+    from peers.llvmpipe import pictures
     from peers.scenes import standard_scenes
 
     scenes = standard_scenes()
     assert scenes is not None
-    peer = Llvmpipe(scenes, (size, size))
     ids = fs.render(batch, (size, size), ("instance_id",)).instance_id
-    equal = [(torch.from_numpy(peer.draw(i)[1].astype("int32")) - 1 == ids[i]).float().mean() for i in range(8)]
-    peer.release()
+    drawn = [torch.from_numpy(number.astype("int32")) - 1 for _, number, _ in pictures(scenes, (size, size), range(8))]
+    equal = [(number == ids[i]).float().mean() for i, number in enumerate(drawn)]
     agreement = float(torch.stack(equal).mean())
     if agreement < 0.999:
         raise SystemExit(f"ratio.py: only {agreement:.4%} of the ids agree at {size}: nothing is timed.")

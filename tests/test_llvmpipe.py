@@ -16,19 +16,17 @@ pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=f"needs llvmpipe: {W
 
 
 def compare(batch, scenes, size):
-    """Parts of the pixels that agree: ids, and colour within 4/255 where the ids do; and the depths' differences there."""
+    """Parts of the pixels whose ids agree, and whose colours do within 4/255 there; relative differences of depth."""
     frames = fs.render(batch, size, ("rgb", "instance_id", "depth"), rgb_dtype=torch.uint8)
-    peer = llvmpipe.Llvmpipe(scenes, size)
     ids, colors, depths = [], [], []
-    for i in range(batch.images):
-        rgba, number, depth = (torch.from_numpy(x.copy()) for x in peer.draw(i))
+    for i, drawn in enumerate(llvmpipe.pictures(scenes, size, range(batch.images))):
+        rgba, number, depth = map(torch.from_numpy, drawn)
         same = number.int() - 1 == frames.instance_id[i]
         ids.append(same.float().mean())
         difference = (rgba[..., :3].int() - frames.rgb[i].movedim(0, -1).int()).abs().amax(-1)
         colors.append((difference <= 4)[same].float().mean())
         seen = same & (frames.instance_id[i] >= 0)
         depths.append(((depth - frames.depth[i]).abs() / depth.clamp(min=1e-3))[seen])
-    peer.release()
     return torch.stack(ids).mean().item(), torch.stack(colors).mean().item(), torch.cat(depths)
 
 

@@ -2,11 +2,19 @@
 
 One framebuffer with three targets (colour, id, linear depth), bilinear textures, back-face culling, one directional
 light. Images are drawn upside down, so that the row that OpenGL stores first is our top row and nothing is flipped.
+
+Mesa brings an LLVM of its own, and a process that has loaded it crashes when triton's is loaded too. So whoever has
+torch in the process asks by `unavailable` and `pictures`, which work in a child.
 """
 
 from __future__ import annotations
 
+import multiprocessing as mp
 import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 import numpy as np
 
@@ -60,8 +68,32 @@ _LABELS_ONLY = ((False,) * 4, (True,) * 4, (True,) * 4)
 _ALL = ((True,) * 4,) * 3
 
 
+def _in_child(function: Callable[..., Any], *args: Any) -> Any:
+    with ProcessPoolExecutor(1, mp.get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
+
+
 def unavailable() -> str | None:
     """Why llvmpipe cannot be used here; None where it can."""
+    try:
+        return _in_child(_unavailable)
+    except BrokenProcessPool as error:
+        return f"EGL ended the process: {error}"
+
+
+def pictures(
+    scenes: Scenes, size: tuple[int, int], rows: Iterable[int]
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """These images as `Llvmpipe.draw` returns them."""
+    return _in_child(_pictures, scenes, size, list(rows))
+
+
+def _pictures(scenes: Scenes, size: tuple[int, int], rows: list[int]):
+    peer = Llvmpipe(scenes, size)
+    return [tuple(part.copy() for part in peer.draw(row)) for row in rows]
+
+
+def _unavailable() -> str | None:
     try:
         import moderngl
     except ImportError:
@@ -72,7 +104,6 @@ def unavailable() -> str | None:
     except Exception as error:  # noqa: BLE001 (whatever EGL says is the reason)
         return f"no EGL context: {error}"
     name = context.info["GL_RENDERER"]
-    context.release()
     return None if "llvmpipe" in name else f"OpenGL is drawn by {name}, not by llvmpipe"
 
 
