@@ -4,7 +4,8 @@
 #   make demo   train a small detector on the stream for a minute and draw demo.png
 #               (MESHES=folder PHOTOS=folder: with files of yours)
 #   make test   the test suite        make lint   style, types and formats
-#   make bench  images per second     make wheel  dist/*.whl       make clean
+#   make bench  speed, into benchmarks/results and the README's table
+#   make wheel  dist/*.whl            make clean
 PYTHON ?= python3
 TORCH ?= torch>=2.13 torchvision
 MESHES ?=
@@ -32,7 +33,7 @@ setup: .venv/setup.stamp
 	touch $@
 
 .venv/lint.stamp: .venv/setup.stamp
-	$(PIP) install --no-build-isolation --editable '.[test,lint]'
+	$(PIP) install ruff 'pyright[nodejs]' clang-format==23.1.5
 	touch $@
 
 demo: setup
@@ -45,10 +46,13 @@ lint: .venv/lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/clang-format --dry-run -Werror $(filter %.h %.cpp %.cu %.cuh,$(SOURCES))
+	$(BIN)/clang-format --dry-run -Werror $(filter %.h %.cpp %.cu %.cuh,$(SOURCES) $(wildcard tests/csrc/*))
 
 bench: setup
-	$(BIN)/fastsynth bench
+	$(BIN)/python -m pytest -q benchmarks/test_throughput.py --benchmark-json=benchmarks/results/throughput.json
+	$(BIN)/python benchmarks/ratio.py
+	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/table.py
 
 wheel: .venv/torch.stamp
 	$(PIP) wheel . --no-build-isolation --no-deps --wheel-dir dist

@@ -8,6 +8,7 @@ namespace fastsynth {
 
 // Marks a snapped corner that the 32-bit path cannot take: behind the near plane, not finite, or far away.
 constexpr int32_t kNotSimple = -(1 << 29);
+constexpr float kFinite = 3e38f;
 constexpr int kQueue = 48;      // large triangles that the lanes of a tile draw together
 constexpr int kLargeArea = 64;  // [pixels] of its bounds, above which a triangle is queued
 
@@ -29,7 +30,8 @@ FS_KERNEL void snap(const Corner<Float>& c, float width, float height, Int& x, I
   const Float inverse = Float(1.0f) / select(ahead, c.w, Float(1.0f));
   const Float sx = snapped(c.x * inverse, width), sy = snapped(c.y * inverse, height);
   z = c.z * inverse;
-  const auto near_by = (abs(sx) < Float(kFar)) & (abs(sy) < Float(kFar)) & (abs(z) < Float(3e38f));  // false for NaN
+  const auto near_by = (abs(sx) < Float(kFar)) & (abs(sy) < Float(kFar)) & (abs(z) < Float(kFinite)) &
+                       (c.w < Float(kFinite));  // false for NaN; an infinite w would put the corner at the centre
   const auto simple = ahead & near_by & active;
   x = select(simple, floor_int(sx), Int(kNotSimple));
   y = select(simple, floor_int(sy), Int(0));
@@ -184,7 +186,7 @@ struct Rasterizer {
         const float sx = snapped(polygon[i].x * inverse, float(frame.width)),
                     sy = snapped(polygon[i].y * inverse, float(frame.height));
         z[i] = polygon[i].z * inverse;
-        if (!(abs(sx) < 3e8f) || !(abs(sy) < 3e8f) || !(abs(z[i]) < 3e38f)) return;  // not finite
+        if (!(abs(sx) < 3e8f) || !(abs(sy) < 3e8f) || !(abs(z[i]) < kFinite) || !(polygon[i].w < kFinite)) return;
         x[i] = floor_int(sx);
         y[i] = floor_int(sy);
       }

@@ -1,0 +1,151 @@
+"""The shipped kernels under sanitizers and under nvcc: what a machine without a GPU can prove of them.
+
+``tests/csrc`` runs every kernel under the CPU schedule (one thread and several) and under the checking
+schedule (a thread for each lane, a real barrier) and wants the same bits of all.
+"""
+
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "tests" / "csrc").glob("*.cpp"))
+FLAGS = "-std=c++20 -O1 -g -DFS_ISA=base -fopenmp-simd -ffp-contract=off -Wall -Wextra -Wno-psabi -pthread".split()
+# Vectors of sixteen wrap by intention, as in the build; what lanes that are threads compute must not overflow at all.
+# Without use-after-scope: it makes of the many small structs of a vector kernel a compile of minutes.
+ADDRESS = (
+    "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer "
+    "-fno-sanitize-address-use-after-scope"
+).split()
+THREAD = ["-fsanitize=thread"]
+COMPILER = shutil.which("g++")
+NVCC = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
+ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
+
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs g++")
+needs_nvcc = pytest.mark.skipif(NVCC is None, reason="needs nvcc")
+
+
+def compiled(folder, flags):
+    """The test program, built with these flags."""
+
+    def call(*words):
+        done = subprocess.run([COMPILER, *FLAGS, *flags, *words], capture_output=True, text=True)
+        if "cannot find" in done.stderr and "san" in done.stderr:
+            pytest.skip(f"the compiler has no sanitizer runtime: {done.stderr.splitlines()[-1]}")
+        assert done.returncode == 0, done.stderr[-4000:]
+
+    def compile_one(source):
+        wrap = ["-fwrapv"] if source.stem == "cpu_way" else []
+        call(*wrap, "-c", str(source), "-o", str(folder / f"{source.stem}.o"))
+        return str(folder / f"{source.stem}.o")
+
+    with ThreadPoolExecutor(2) as pool:
+        objects = list(pool.map(compile_one, SOURCES))
+    call(*objects, "-o", str(folder / "kernels_test"))
+    return folder / "kernels_test"
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return compiled(tmp_path_factory.mktemp("plain"), [])
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    return compiled(tmp_path_factory.mktemp("address"), ADDRESS)
+
+
+@pytest.fixture(scope="module")
+def thread(tmp_path_factory):
+    return compiled(tmp_path_factory.mktemp("thread"), THREAD)
+
+
+def run(program, *words):
+    return subprocess.run(
+        [program, *words], capture_output=True, text=True, timeout=600, env={"TSAN_OPTIONS": "halt_on_error=1"}
+    )
+
+
+@needs_compiler
+def test_all_schedules_write_the_same_bits(plain):
+    done = run(plain)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^\d{2,} results, 0 differ$", done.stdout, re.M)
+
+
+@needs_compiler
+def test_address_and_undefined_behaviour(address):
+    done = run(address, "quick")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+
+@needs_compiler
+def test_threads(thread):
+    done = run(thread, "quick")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+
+@needs_compiler
+def test_a_planted_read_out_of_bounds_is_caught(address):
+    done = run(address, "quick", "out of bounds")
+    assert done.returncode != 0 and "heap-buffer-overflow" in done.stderr
+
+
+@needs_compiler
+def test_a_planted_missing_sync_is_caught(thread):
+    done = run(thread, "quick", "missing sync")
+    assert done.returncode != 0 and "data race" in done.stderr
+
+
+# Kernel: most registers, most bytes spilled (stores), on any architecture. A static performance test: more of either
+# slows a GPU down.
+BUDGETS = {
+    "Draw": (192, 600),
+    "RasterizeClip": (120, 0),
+    "TextureLookup": (72, 8),
+    "Prepare": (64, 0),
+    "Blur": (60, 0),
+}
+OTHERS = (48, 0)
+SHARED_BYTES = 48 * 1024
+
+
+@needs_nvcc
+@pytest.mark.slow
+def test_nvcc_compiles_for_every_architecture_within_budget(tmp_path):
+    known = subprocess.run([NVCC, "--list-gpu-code"], capture_output=True, text=True, check=True).stdout
+    wanted = [arch for arch in ARCHITECTURES if f"sm_{arch}" in known.split()]
+    assert wanted, f"this nvcc knows none of {ARCHITECTURES}"
+    cmake = (ROOT / "csrc" / "CMakeLists.txt").read_text()
+    flags = re.search(r"COMPILE_LANGUAGE:CUDA>:([^>]*)>", cmake)
+    assert flags and "-Werror=all-warnings" in flags[1] and "--fmad=false" in flags[1]
+    command = [NVCC, "-std=c++20", "-O3", *flags[1].split(";"), "-Xptxas", "-v", "-Xcompiler", "-fPIC"]
+    command += [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in wanted]
+    command += ["-DTORCH_TARGET_VERSION=0x020d000000000000", "-isystem", str(Path(torch.__file__).parent / "include")]
+    command += ["-c", str(ROOT / "csrc" / "cuda.cu"), "-o", str(tmp_path / "cuda.o")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stderr[-4000:]
+    pattern = re.compile(
+        r"entry function '\S*?run_tiles\w*?\d+(\w+?)EEEvT_l' for 'sm_(\d+)a?f?'"
+        r".*?(\d+) bytes spill stores.*?Used (\d+) registers(?:[^\n]*?(\d+) bytes smem)?",
+        re.S,
+    )
+    found = pattern.findall(done.stdout + done.stderr)
+    kernels = {kernel for kernel, *_ in found}
+    named = set(re.findall(r"X\((\w+)\)", (ROOT / "csrc" / "kernels" / "all.h").read_text())) - {"X"}
+    assert kernels == named and len(found) == len(named) * len(wanted)
+    print(
+        "\n".join(sorted({f"{k} sm_{a}: {r} registers, {s} B spilled, {m or 0} B shared" for k, a, s, r, m in found}))
+    )
+    over = []
+    for kernel, arch, spilled, registers, shared in found:
+        most, most_spilled = BUDGETS.get(kernel, OTHERS)
+        if int(registers) > most or int(spilled) > most_spilled or int(shared or 0) > SHARED_BYTES:
+            over.append(f"{kernel} on sm_{arch}: {registers} registers, {spilled} bytes spilled, {shared} bytes shared")
+    assert not over, over
