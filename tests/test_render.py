@@ -1,5 +1,10 @@
 """The fused path draws the same picture as the composition of torch, and labels that agree with one another."""
 
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -276,3 +281,25 @@ def test_errors_say_what_to_do(products):
 
 
 LIGHT_FIELDS = ("light_kind", "light_position", "light_direction", "light_color", "light_cone")
+
+
+def test_every_instruction_set_draws_the_same_bits():
+    """All outputs of a scene, drawn by processes that run the kernels of a lesser machine."""
+    build = json.loads(fs.ops.build_info())
+    program = (
+        "import hashlib, fastsynth as fs\n"
+        "from fastsynth.types import OUTPUTS\n"
+        "scene = fs.Scene(fs.Objects(fs.procedural.products(1, texture_size=32), count=6), shading='ggx',\n"
+        "                 light=fs.DirectionalLight(), sensor=fs.Sensor(noise=0.02, blur=0.004))\n"
+        "frames = fs.render(scene.sample(3, seed=1), (70, 90), OUTPUTS)\n"
+        "for name, value in frames.outputs.items():\n"
+        "    print(name, hashlib.sha256(value.numpy().tobytes()).hexdigest())\n"
+    )
+    drawn = {}
+    for isa in build["isas"].split():
+        environment = {**os.environ, "FASTSYNTH_ISA": isa}
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        drawn[isa] = done.stdout
+    assert len(drawn["base"].splitlines()) == len(OUTPUTS)
+    assert len(set(drawn.values())) == 1, "\n".join(f"{isa}:\n{text}" for isa, text in drawn.items())
