@@ -1,6 +1,6 @@
 """Ten thousand batches in one process: memory stays flat, and no image comes out empty.
 
-    python benchmarks/soak.py --json soak.json
+    python benchmarks/soak.py             # writes benchmarks/results/soak.json
 
 Resident memory is read from the system after a tenth of the run, when everything has been
 allocated once, and again at the end. A scene with an object before the camera must never
@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
-import platform
 import sys
 import time
 from pathlib import Path
 
 import torch
+from timing import save
 from torch.utils.data import DataLoader
 
 import fastsynth as fs
@@ -82,15 +81,12 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=64, help="side of the images [pixels]")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--allow", type=float, default=16.0, help="growth of memory that is still flat [MiB]")
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
 
     result = soak(args.batches, args.batch, args.size, args.device)
     for name, value in result.items():
         print(f"{name:<24}{value:>14,.1f}")
-    if args.json:
-        facts = {"machine": platform.machine(), "device": args.device, "torch": torch.__version__}
-        args.json.write_text(json.dumps({"machine": facts, "soak": result}, indent=2) + "\n")
+    print(save("soak", {**vars(args), **result}))
     flat = result["resident_growth_MiB"] <= args.allow and result["cuda_growth_MiB"] <= args.allow
     sound = result["images_without_object"] == 0 and result["images_of_one_color"] == 0
     print("flat and sound" if flat and sound else "FAILED: memory grew" if sound else "FAILED: an image was empty")

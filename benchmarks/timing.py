@@ -23,9 +23,10 @@ def machine() -> dict[str, str]:
     if info.is_file():
         lines = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
         fields = {key.strip(): value.strip() for key, value in lines.items()}
-        cpu = f"{fields.get('model name', cpu)} (family {fields.get('cpu family', '?')})"
+        cpu = f"{fields.get('model name', cpu)} (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=False)
+    sources = ["git", "status", "--porcelain", "--", ":/", ":!/benchmarks/results", ":!/README.md"]  # not what we write
+    changed = subprocess.run(sources, capture_output=True, text=True, check=False)
     return {
         "commit": commit.stdout.strip() + ("+" if changed.stdout.strip() else ""),
         "cpu": cpu,

@@ -1,8 +1,4 @@
 // The CPU half: one registration, and the choice of instruction set.
-#ifdef __linux__
-#  include <sys/mman.h>
-#endif
-
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -10,6 +6,7 @@
 #include "ops/all.h"
 #include "schedule/cpu_table.h"
 #include "schedule/isa.h"
+#include "schedule/memory.h"
 
 namespace fastsynth {
 
@@ -82,17 +79,20 @@ struct Cpu {
     }
   }
 
-  // A large new output is about to be written whole: with huge pages the first touch costs a five-hundredth of the page
-  // faults.
-  static void expect_writes(Tensor& t) {
-#ifdef __linux__
-    constexpr uintptr_t kPage = 2 << 20;
-    const uintptr_t begin = reinterpret_cast<uintptr_t>(t.const_data_ptr()), end = begin + t.numel() * t.element_size();
-    const uintptr_t first = (begin + kPage - 1) / kPage * kPage, last = end / kPage * kPage;
-    if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
-#else
-    (void)t;
-#endif
+  // A tensor that a kernel writes whole.
+  static Tensor output(const Tensor& like, const std::vector<int64_t>& shape, ScalarType type) {
+    int64_t elements = 1;
+    std::vector<int64_t> strides(shape.size());
+    for (size_t i = shape.size(); i-- > 0;) {
+      strides[i] = elements;
+      elements *= shape[i];
+    }
+    const size_t bytes = size_t(elements) * bytes_of(type);
+    if (bytes < Memory::kPage) return make(like, shape, type);
+    void* at = Memory::shared().take(bytes);
+    STD_TORCH_CHECK(at, "fastsynth: no memory for an output of ", bytes, " bytes. Draw fewer images at once.");
+    return torch::stable::from_blob(at, shape, strides, like.device(), type,
+                                    [bytes](void* p) { Memory::shared().give_back(p, bytes); });
   }
 
   // Raises when a kernel met an index that leads nowhere.

@@ -20,7 +20,9 @@ struct Cuda {
     STD_TORCH_CHECK(error == cudaSuccess, "fastsynth: kernel launch failed: ", cudaGetErrorString(error));
   }
 
-  static void expect_writes(Tensor&) {}
+  static Tensor output(const Tensor& like, const std::vector<int64_t>& shape, ScalarType type) {
+    return make(like, shape, type);
+  }
 
   // What the CPU raises, CUDA skips: reading the flag would stall the stream.
   static void refuse(const Tensor&, const char*, int64_t, const char*) {}

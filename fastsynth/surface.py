@@ -256,7 +256,8 @@ def sample(
     size, last, wrap = info[..., :2], info[..., 2] - 1, info[..., 3:]
     # Whole turns off (pairs of them, for mirror), as an index far from the origin would overflow.
     uv = uv.clamp(-8192, 8192)
-    uv = torch.where(wrap == _CLAMP, uv, uv - 2 * (uv / 2).floor())
+    turns = torch.where(wrap == _MIRROR, 2 * (uv / 2).floor(), uv.floor())
+    uv = torch.where(wrap == _CLAMP, uv, uv - turns)
 
     def bilinear(level: Tensor) -> Tensor:
         extent = (size >> level[..., None]).clamp(min=1)

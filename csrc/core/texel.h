@@ -25,15 +25,23 @@ struct Color {
   T r, g, b, a;
 };
 
-// Index of texel i of a row of n. `wrap` is the same in all lanes.
+// A texture coordinate without its whole turns (pairs of them, for mirror): far from the origin a float's fraction is
+// lost and an index would overflow. `wrap` is the same in all lanes.
+template <class T>
+FS_HD T turned(T u, int wrap) {
+  u = min(max(u, T(-8192.0f)), T(8192.0f));
+  if (wrap == kRepeat) return u - floor(u);
+  if (wrap == kMirror) return u - T(2.0f) * floor(u * T(0.5f));
+  return u;
+}
+
+// Index of texel i of a row of n, for a coordinate that was turned: -1 <= i <= n, or 2 n for mirror.
 template <class I>
 FS_HD I wrapped(I i, I n, int wrap) {
-  if (wrap == kClamp) return min(max(i, I(0)), n - I(1));
-  // The quotient by float division is exact where it matters: |i| stays below 2^23 (uv are reduced before).
-  const auto whole = floor_int((to_float(i) + decltype(to_float(i))(0.5f)) / to_float(n));
-  const I inside = min(max(i - multiply(whole, n), I(0)), n - I(1));
-  if (wrap == kRepeat) return inside;
-  return select((whole & I(1)) == I(1), n - I(1) - inside, inside);
+  const I zero(0), last = n - I(1);
+  if (wrap == kRepeat) i = select(i < zero, i + n, select(i > last, i - n, i));
+  if (wrap == kMirror) i = select(i < zero, zero, select(i > last, last + n - i, i));
+  return min(max(i, zero), last);
 }
 
 template <class T, class I>
@@ -50,53 +58,85 @@ FS_HD Color<T> mix(Color<T> a, Color<T> b, T part) {
   return {a.r + part * (b.r - a.r), a.g + part * (b.g - a.g), a.b + part * (b.b - a.b), a.a + part * (b.a - a.a)};
 }
 
-// Four taps in one level. The texture is the same in all lanes, the level is not.
+// The four texels around a place, and how far it lies between them.
+template <class T, class I>
+struct Taps {
+  I texel[4];
+  T part_x, part_y;
+
+  FS_HD Color<T> blended(bool decode) const {
+    const auto upper = mix(unpack<T>(texel[0], decode), unpack<T>(texel[1], decode), part_x);
+    const auto lower = mix(unpack<T>(texel[2], decode), unpack<T>(texel[3], decode), part_x);
+    return mix(upper, lower, part_y);
+  }
+};
+
+// Reads four taps in one level. The texture is the same in all lanes, the level is not.
 template <class T, class I, class M>
-FS_HD Color<T> bilinear(const Textures& textures, int32_t texture, I level, T u, T v, bool decode, M active) {
+FS_HD Taps<T, I> taps_at(const Textures& textures, int32_t texture, I level, T u, T v, M active) {
   const int32_t* info = textures.info + 4 * texture;
   const int wrap = info[3];
   const I width = max(shift_right(I(info[0]), level), I(1)), height = max(shift_right(I(info[1]), level), I(1));
   const I first = gather(textures.offsets + kMaxLevels * texture, level, active);
   const T x = u * to_float(width) - T(0.5f), y = v * to_float(height) - T(0.5f);
-  const I left = floor_int(x), top = floor_int(y);
-  const T part_x = x - to_float(left), part_y = y - to_float(top);
+  const T left_of = floor(x), top_of = floor(y);
+  const I left = as_whole(left_of), top = as_whole(top_of);
   const I x0 = wrapped(left, width, wrap), x1 = wrapped(left + I(1), width, wrap);
   const I y0 = first + multiply(wrapped(top, height, wrap), width),
           y1 = first + multiply(wrapped(top + I(1), height, wrap), width);
-  const auto upper = mix(unpack<T>(gather(textures.texels, y0 + x0, active), decode),
-                         unpack<T>(gather(textures.texels, y0 + x1, active), decode), part_x);
-  const auto lower = mix(unpack<T>(gather(textures.texels, y1 + x0, active), decode),
-                         unpack<T>(gather(textures.texels, y1 + x1, active), decode), part_x);
-  return mix(upper, lower, part_y);
+  Taps<T, I> taps;
+  gather_two(textures.texels, y0, x0, x1, active, taps.texel[0], taps.texel[1]);
+  gather_two(textures.texels, y1, x0, x1, active, taps.texel[2], taps.texel[3]);
+  taps.part_x = x - left_of;
+  taps.part_y = y - top_of;
+  return taps;
 }
 
-// Trilinear lookup. (u_x, v_x) and (u_y, v_y): change of uv per pixel. `mips` false: level 0 only.
-template <class T, class M>
-FS_HD Color<T> sample(const Textures& textures, int32_t texture, T u, T v, T u_x, T v_x, T u_y, T v_y, bool decode,
-                      bool mips, M active) {
-  const int32_t* info = textures.info + 4 * texture;
-  // Far from the origin a float's fraction is lost and an index would overflow: take whole turns off (pairs of them,
-  // for mirror).
-  u = min(max(u, T(-8192.0f)), T(8192.0f));
-  v = min(max(v, T(-8192.0f)), T(8192.0f));
-  if (info[3] != kClamp) {
-    u = u - T(2.0f) * to_float(floor_int(u * T(0.5f)));
-    v = v - T(2.0f) * to_float(floor_int(v * T(0.5f)));
+// A trilinear lookup between its reads and its arithmetic: texels take their time to come, and other work fits in.
+template <class T, class I>
+struct Lookup {
+  Taps<T, I> fine, coarse;
+  T part;       // of the coarse level
+  bool blends;  // does any lane need it?
+
+  FS_HD Color<T> color(bool decode) const {
+    const Color<T> near = fine.blended(decode);
+    return blends ? mix(near, coarse.blended(decode), part) : near;
   }
-  const auto zero = floor_int(T(0.0f));
-  if (!mips || info[2] <= 1) return bilinear(textures, texture, zero, u, v, decode, active);
-  const float columns = float(info[0]), rows = float(info[1]);
-  const T width(columns), height(rows);
+};
+
+// (u_x, v_x) and (u_y, v_y): change of uv per pixel. `mips` false: level 0 only.
+template <class T, class M>
+FS_HD auto look_up(const Textures& textures, int32_t texture, T u, T v, T u_x, T v_x, T u_y, T v_y, bool mips,
+                   M active) {
+  using I = decltype(floor_int(u));
+  const int32_t* info = textures.info + 4 * texture;
+  u = turned(u, info[3]);
+  v = turned(v, info[3]);
+  Lookup<T, I> lookup;
+  lookup.blends = false;
+  if (!mips || info[2] <= 1) {
+    lookup.fine = taps_at(textures, texture, I(0), u, v, active);
+    return lookup;
+  }
+  const T width = to_float(I(info[0])), height = to_float(I(info[1]));
   const T ax = u_x * width, ay = v_x * height, bx = u_y * width, by = v_y * height;
   const T footprint = max(max(ax * ax + ay * ay, bx * bx + by * by), T(1e-12f));
   const T level = min(max(T(0.5f) * log2_of(min(footprint, T(1e30f))), T(0.0f)), T(float(info[2] - 1)));
-  const auto lower = floor_int(level);
-  const T part = level - to_float(lower);
-  const Color<T> fine = bilinear(textures, texture, lower, u, v, decode, active);
-  const auto blends = active & (part > T(0.0f));
-  if (!any(blends)) return fine;
-  return mix(fine, bilinear(textures, texture, min(lower + 1, decltype(lower)(info[2] - 1)), u, v, decode, blends),
-             part);
+  const T below = floor(level);
+  const I lower = as_whole(below);
+  lookup.part = level - below;
+  lookup.fine = taps_at(textures, texture, lower, u, v, active);
+  const auto between = active & (lookup.part > T(0.0f));
+  lookup.blends = any(between);
+  if (lookup.blends) lookup.coarse = taps_at(textures, texture, min(lower + I(1), I(info[2] - 1)), u, v, between);
+  return lookup;
+}
+
+template <class T, class M>
+FS_HD Color<T> sample(const Textures& textures, int32_t texture, T u, T v, T u_x, T v_x, T u_y, T v_y, bool decode,
+                      bool mips, M active) {
+  return look_up(textures, texture, u, v, u_x, v_x, u_y, v_y, mips, active).color(decode);
 }
 
 }  // namespace fastsynth

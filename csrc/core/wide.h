@@ -14,15 +14,6 @@
 
 namespace fastsynth {
 
-// One lane.
-struct OneLane {
-  using Float = float;
-  using Int = int32_t;
-  using Mask = bool;
-  static constexpr int kWidth = 1;
-  static constexpr int kBlock = 1;  // side of the pixel block that a number stands for
-};
-
 FS_HD float select(bool mask, float a, float b) { return mask ? a : b; }
 FS_HD int32_t select(bool mask, int32_t a, int32_t b) { return mask ? a : b; }
 FS_HD bool any(bool mask) { return mask; }
@@ -70,6 +61,9 @@ FS_HD int32_t to_int(float x) {
   return static_cast<int32_t>(in_range);
 }
 FS_HD float to_float(int32_t x) { return static_cast<float>(x); }
+FS_HD float floor(float x) { return __builtin_floorf(x); }
+// Of a whole number that is small enough.
+FS_HD int32_t as_whole(float x) { return static_cast<int32_t>(x); }
 FS_HD int32_t floor_int(float x) {
   const int32_t i = to_int(x);
   return i - (to_float(i) > x ? 1 : 0);
@@ -78,6 +72,11 @@ FS_HD int32_t floor_int(float x) {
 // What lies at p[index * stride]; inactive lanes read nothing and give 0.
 FS_HD float gather(const float* p, int32_t index, bool active) { return active ? p[index] : 0.0f; }
 FS_HD int32_t gather(const int32_t* p, int32_t index, bool active) { return active ? p[index] : 0; }
+// p[row + x0] and p[row + x1], which mostly lie side by side.
+FS_HD void gather_two(const int32_t* p, int32_t row, int32_t x0, int32_t x1, bool active, int32_t& a, int32_t& b) {
+  a = gather(p, row + x0, active);
+  b = gather(p, row + x1, active);
+}
 // The first N (4 or 8) elements of row `row` of a table whose rows are 2^kShift elements, 16-byte aligned; zeros in
 // inactive lanes.
 template <int N, int kShift, class T>
@@ -97,8 +96,28 @@ FS_HD int32_t multiply(int32_t a, int32_t b) {
   return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
 }
 
-FS_HD int32_t first_lane(int32_t x, bool) { return x; }
 FS_HD int32_t min_over(int32_t x, bool) { return x; }
 FS_HD int32_t max_over(int32_t x, bool) { return x; }
+
+// The rows of lanes' faces: three corners and the material. Lanes side by side often see one face.
+struct OneRows {
+  int32_t row[4];
+  bool active;
+
+  FS_HD OneRows(const int32_t* faces, int32_t face, bool is_active) : active(is_active) {
+    gather_row<4, 2>(faces, face, active, row);
+  }
+  // Four elements of a corner's vertex, whose rows begin at p and are eight long.
+  FS_HD void read(const float* p, int corner, float out[4]) const { gather_row<4, 3>(p, row[corner], active, out); }
+};
+
+// One lane.
+struct OneLane {
+  using Float = float;
+  using Int = int32_t;
+  using Mask = bool;
+  using FaceRows = OneRows;
+  static constexpr int kBlock = 1;  // side of the pixel block that a number stands for
+};
 
 }  // namespace fastsynth

@@ -18,6 +18,15 @@ FS_KERNEL int32_t block_start(int32_t block_x_, int32_t block_y_) {
   return (block_y_ * kBlocks + block_x_) * (Tile::kBlock * Tile::kBlock);
 }
 
+// The same of any sample, counted from the tile's first.
+template <class Tile, class Int>
+FS_KERNEL Int sample_number(Int x, Int y) {
+  constexpr int kBlocks = Tile::kSide / Tile::kBlock, kShift = Tile::kBlock == 4 ? 2 : 0;
+  static_assert(Tile::kBlock == 1 || Tile::kBlock == 4);
+  const Int block = multiply(y >> kShift, Int(kBlocks)) + (x >> kShift);
+  return (block << (2 * kShift)) + ((y & Int(Tile::kBlock - 1)) << kShift) + (x & Int(Tile::kBlock - 1));
+}
+
 // Values of the three edge functions at a block's first sample.
 template <class E>
 struct Edges {
@@ -73,6 +82,56 @@ FS_KERNEL BlockRange blocks_of(const Triangle<E>& t, const TileFrame& frame) {
   const int32_t x0 = max(t.min_x - frame.left, 0), y0 = max(t.min_y - frame.top, 0);
   const int32_t x1 = min(t.max_x - frame.left, Tile::kSide), y1 = min(t.max_y - frame.top, Tile::kSide);
   return {x0 / kBlock, y0 / kBlock, (max(x1, 0) + kBlock - 1) / kBlock, (max(y1, 0) + kBlock - 1) / kBlock};
+}
+
+// Small triangles, one in each lane, made ready as `Triangle` is.
+template <class Tile>
+struct SmallTriangles {
+  using Float = typename Tile::Float;
+  using Int = typename Tile::Int;
+  static constexpr int kNumbers = 17;
+  Int edge[3], step_x[2], step_y[2];  // the third step is minus the sum of the others
+  Int min_x, min_y, max_x, max_y, id;
+  Int z_0, z_x, z_y, z_min, z_max;  // bits of floats
+};
+
+// Every lane's triangle, pixel after pixel of its bounds in this tile.
+template <class Tile, class Vis, class Word>
+FS_KERNEL void cover_small(Tile& tile, Vis& visibility, Word* words, const SmallTriangles<Tile>& t,
+                           typename Tile::Mask active, const TileFrame& frame) {
+  using Float = typename Tile::Float;
+  using Int = typename Tile::Int;
+  using Mask = typename Tile::Mask;
+  const Int left(frame.left), top(frame.top), side(Tile::kSide);
+  const Int x0 = max(t.min_x, left), y0 = max(t.min_y, top);
+  const Int wide = min(t.max_x, left + side) - x0, high = min(t.max_y, top + side) - y0;
+  const Int from_x = x0 - t.min_x, from_y = y0 - t.min_y;
+  const Int step_x[3] = {t.step_x[0], t.step_x[1], -(t.step_x[0] + t.step_x[1])};
+  const Int step_y[3] = {t.step_y[0], t.step_y[1], -(t.step_y[0] + t.step_y[1])};
+  Int row[3];
+  for (int i = 0; i < 3; ++i) row[i] = t.edge[i] + multiply(from_x, step_x[i]) + multiply(from_y, step_y[i]);
+  for (int32_t dy = 0;; ++dy) {
+    const Mask in_rows = active & (Int(dy) < high);
+    if (!any(in_rows)) break;
+    const Float y = to_float(from_y + Int(dy));
+    Int edge[3] = {row[0], row[1], row[2]};
+    for (int32_t dx = 0;; ++dx) {
+      const Mask here = in_rows & (Int(dx) < wide);
+      if (!any(here)) break;
+      Mask inside = here & ((edge[0] | edge[1] | edge[2]) >= Int(0));
+      if (any(inside)) {
+        const Float x = to_float(from_x + Int(dx));
+        const Float plane = as_float(t.z_0) + x * as_float(t.z_x) + y * as_float(t.z_y);
+        const Float z = min(max(plane, as_float(t.z_min)), as_float(t.z_max));
+        inside = inside & (z <= Float(1.0f));
+        const Int pixel = sample_number<Tile>(x0 - left + Int(dx), y0 - top + Int(dy));
+        if (words) tile.cover_each(words, pixel, inside);
+        visibility.update_each(pixel, inside, z, t.id);
+      }
+      for (int i = 0; i < 3; ++i) edge[i] = edge[i] + step_x[i];
+    }
+    for (int i = 0; i < 3; ++i) row[i] = row[i] + step_y[i];
+  }
 }
 
 // The whole triangle by one lane.

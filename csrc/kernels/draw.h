@@ -117,6 +117,8 @@ struct Draw : DrawView {
     const Vec3<float> half{0.5f * (box[3] - box[0]), 0.5f * (box[4] - box[1]), 0.5f * (box[5] - box[2])};
     if (!reaches(planes, centre, sqrt(dot(half, half)))) return;
 
+    Rasterizer<Tile> raster{tile, shared.raster, frame, total != nullptr || amodal != nullptr};
+    raster.begin();
     const Vec3<Float> eye = spread<Float>(p.eye);
     for (int32_t begin = 0; begin < p.meshlets; begin += kListed) {
       tile.for_one(1, [&](int32_t) { shared.listed = 0; });
@@ -138,14 +140,15 @@ struct Draw : DrawView {
       tile.sync();
       const int32_t listed = shared.listed;
       for (int32_t from = 0; from < listed; from += Tile::kGroup)
-        raster_meshlets(tile, shared, frame, p, instance, n, from, min(listed - from, Tile::kGroup));
+        raster_meshlets(tile, shared, raster, p, instance, n, from, min(listed - from, Tile::kGroup));
       tile.sync();
     }
+    raster.finish();
     if (total || amodal) count_cover(tile, shared, frame, instance);
   }
 
   template <class Tile>
-  FS_KERNEL void raster_meshlets(Tile& tile, DrawShared<Tile>& shared, const TileFrame& frame, const Prepared& p,
+  FS_KERNEL void raster_meshlets(Tile& tile, DrawShared<Tile>& shared, Rasterizer<Tile>& raster, const Prepared& p,
                                  int64_t instance, int32_t n, int32_t from, int32_t count) const {
     using Float = typename Tile::Float;
     using Int = typename Tile::Int;
@@ -167,7 +170,6 @@ struct Draw : DrawView {
     });
     tile.sync();
 
-    Rasterizer<Tile> raster{tile, shared.raster, frame, total != nullptr || amodal != nullptr};
     const auto corners = [&](int32_t face, Corner<float>* polygon) {
       for (int i = 0; i < 3; ++i) {
         const float* v = assets.vertex_data + 8 * int64_t(assets.faces[4 * int64_t(face) + i]);
@@ -176,11 +178,12 @@ struct Draw : DrawView {
       }
     };
     // Positive area is clockwise as seen: the back, unless the pose mirrors. Only single-sided materials are culled.
-    const auto culled = [&](Mask positive, Int face, Mask active) -> Mask {
-      const Mask back = active & (p.mirrored ? mask_not(positive) : positive);
-      if (!any(back)) return back;
-      const Int material = gather(assets.faces + 3, face << 2, back);
-      return back & mask_not(gather(assets.materials + 7, material << 3, back) > Float(0.5f));
+    const auto culled_of = [&](Int material) {
+      return [&, material](Mask positive, Mask active) -> Mask {
+        const Mask back = active & (p.mirrored ? mask_not(positive) : positive);
+        if (!any(back)) return back;
+        return back & mask_not(gather(assets.materials + 7, material << 3, back) > Float(0.5f));
+      };
     };
     const auto culled_one = [&](bool positive, int32_t face) {
       return positive != (p.mirrored != 0) && !(assets.materials[8 * assets.faces[4 * int64_t(face) + 3] + 7] > 0.5f);
@@ -210,7 +213,8 @@ struct Draw : DrawView {
         z[i] = lookup(shared.z + g * kMeshletVertices, corner);
       }
       const Int id = (face - Int(p.first_face)) | Int(n << face_bits);
-      raster.draw(active, x, y, z, face, id, corners, culled, culled_one, holes);
+      const Mask solid = mask_not(gather(assets.materials + 6, row[3] << 3, active) > Float(0.0f));
+      raster.draw(active, x, y, z, face, id, solid, corners, culled_of(row[3]), culled_one, holes);
     });
     if constexpr (Tile::kCooperative) {
       tile.sync();
@@ -226,13 +230,17 @@ struct Draw : DrawView {
     using Mask = typename Tile::Mask;
     tile.for_one(1, [&](int32_t) { shared.covered = 0; });
     tile.sync();
-    tile.for_each(Tile::kSide * Tile::kSide, [&](Int pixel, Mask) {
-      const Position<Tile> at(pixel, frame);
-      const Mask inside = tile.covered(shared.raster.cover, pixel) & at.inside;
-      if (any(inside)) tile.add(&shared.covered, count(inside));
-      if (amodal && any(inside))
-        store_block(amodal + (instance * height + at.top) * width + at.left, width, Int(1), inside);
-    });
+    tile.for_blocks(
+        Tile::kSide, width - frame.left, height - frame.top,
+        [&](Int pixel) { return !any(tile.covered(shared.raster.cover, pixel)); },
+        [](int32_t, int32_t, int32_t, int32_t) {},
+        [&](Int pixel, int32_t in_x, int32_t in_y) {
+          const Position<Tile> at(frame, in_x, in_y);
+          const Mask inside = tile.covered(shared.raster.cover, pixel) & at.inside;
+          if (!any(inside)) return;
+          tile.add(&shared.covered, count(inside));
+          if (amodal) store_block(amodal + (instance * height + at.top) * width + at.left, width, Int(1), inside);
+        });
     tile.sync();
     tile.for_one(1, [&](int32_t) {
       if (total && shared.covered) atomic_add(total + instance, shared.covered);

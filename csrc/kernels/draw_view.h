@@ -49,25 +49,15 @@ struct Position {
   Int x, y;
   typename Tile::Mask inside;
 
-  FS_KERNEL Position(Int pixel, const TileFrame& frame) : Position(pixel, frame, Tile::kSide / Tile::kBlock) {}
-  FS_KERNEL Position(Int pixel, const TileFrame& frame, int32_t blocks) {
-    const int32_t block = lead(pixel) / (Tile::kBlock * Tile::kBlock);
-    left = frame.left + block % blocks * Tile::kBlock;
-    top = frame.top + block / blocks * Tile::kBlock;
-    x = block_x(pixel) + Int(left);
-    y = block_y(pixel) + Int(top);
+  // Of the block whose first sample is (in_x, in_y) in the tile.
+  FS_KERNEL Position(const TileFrame& frame, int32_t in_x, int32_t in_y) {
+    left = frame.left + in_x;
+    top = frame.top + in_y;
+    x = block_x(Int()) + Int(left);
+    y = block_y(Int()) + Int(top);
     inside = (x < Int(frame.width)) & (y < Int(frame.height));
   }
 };
-
-// Number of sample (x, y) of a tile in its visibility.
-template <class Tile, class Int>
-FS_KERNEL Int sample_number(Int x, Int y) {
-  constexpr int kBlocks = Tile::kSide / Tile::kBlock, kShift = Tile::kBlock == 4 ? 2 : 0;
-  static_assert(Tile::kBlock == 1 || Tile::kBlock == 4);
-  const Int block = multiply(y >> kShift, Int(kBlocks)) + (x >> kShift);
-  return (block << (2 * kShift)) + ((y & Int(Tile::kBlock - 1)) << kShift) + (x & Int(Tile::kBlock - 1));
-}
 
 FS_KERNEL void include_seen(int32_t* to, int32_t x0, int32_t y0, int32_t x1, int32_t y1, int32_t pixels) {
   atomic_min(to, x0);

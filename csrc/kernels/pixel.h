@@ -26,37 +26,25 @@ struct LookView {
 // Part of `texture_id` that names a row of `count`, or -1.
 FS_HD int32_t valid_row(int32_t row, int32_t count) { return row >= 0 && row < count ? row : -1; }
 
-// The corners of the lanes' faces, as rows of the pool, and the material.
-template <class Int>
-struct FaceRows {
-  Int a, b, c, material;
-};
-template <class Int, class Mask>
-FS_HD FaceRows<Int> face_rows(const AssetView& assets, Int face, Mask active) {
-  Int row[4];
-  gather_row<4, 2>(assets.faces, face, active, row);
-  return {row[0], row[1], row[2], row[3]};
-}
-
 // Texture coordinates at a hit, with their change per pixel.
 template <class T>
 struct Uv {
   T u, v, u_x, v_x, u_y, v_y;
 };
 template <class T>
-FS_HD Uv<T> uv_at(const Vertex<T>& a, const Vertex<T>& b, const Vertex<T>& c, const Hit<T>& hit) {
-  const T du1 = b.tu() - a.tu(), du2 = c.tu() - a.tu(), dv1 = b.tv() - a.tv(), dv2 = c.tv() - a.tv();
-  return {a.tu() + hit.w1 * du1 + hit.w2 * du2, a.tv() + hit.w1 * dv1 + hit.w2 * dv2, hit.w1_x * du1 + hit.w2_x * du2,
-          hit.w1_x * dv1 + hit.w2_x * dv2,      hit.w1_y * du1 + hit.w2_y * du2,      hit.w1_y * dv1 + hit.w2_y * dv2};
+FS_HD Uv<T> uv_at(const T u[3], const T v[3], const Hit<T>& hit) {
+  const T du1 = u[1] - u[0], du2 = u[2] - u[0], dv1 = v[1] - v[0], dv2 = v[2] - v[0];
+  return {u[0] + hit.w1 * du1 + hit.w2 * du2, v[0] + hit.w1 * dv1 + hit.w2 * dv2, hit.w1_x * du1 + hit.w2_x * du2,
+          hit.w1_x * dv1 + hit.w2_x * dv2,    hit.w1_y * du1 + hit.w2_y * du2,    hit.w1_y * dv1 + hit.w2_y * dv2};
 }
 
 // What the lanes see of one instance.
 template <class T, class I>
 struct Seen {
-  FaceRows<I> rows;
-  Vertex<T> a, b, c;
+  I a, b, c, material;  // rows of the corners and of the material
   Hit<T> hit;
-  Vec3<T> position;  // in object space
+  Vec3<T> position, normal;  // in object space, the normal of any length
+  Uv<T> uv;
 };
 
 // The base colour texture of an instance's material, or -1.
@@ -82,7 +70,9 @@ FS_HD M opaque(const AssetView& assets, const LookView& look, const Prepared& p,
   T alpha(assets.materials[8 * material + 3] * look.base_color[4 * instance + 3]);
   const int32_t texture = base_texture(assets, look, instance, material);
   if (texture >= 0) {
-    const Uv<T> uv = uv_at(corner[0], corner[1], corner[2], hit);
+    const T u[3] = {corner[0].tu(), corner[1].tu(), corner[2].tu()},
+            v[3] = {corner[0].tv(), corner[1].tv(), corner[2].tv()};
+    const Uv<T> uv = uv_at(u, v, hit);
     alpha =
         alpha *
         sample(assets.textures, texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, false, look.mips != 0, inside).a;
@@ -93,7 +83,7 @@ FS_HD M opaque(const AssetView& assets, const LookView& look, const Prepared& p,
 // Unit normal in the world, on the side that is seen.
 template <class T, class I>
 FS_HD Vec3<T> seen_normal(const Prepared& p, const Seen<T, I>& seen) {
-  const Vec3<T> n = normalize(p.normal.direction(weigh(seen.a.normal(), seen.b.normal(), seen.c.normal(), seen.hit)));
+  const Vec3<T> n = normalize(p.normal.direction(seen.normal));
   const auto back = p.mirrored ? (seen.hit.facing > T(0.0f)) : (seen.hit.facing < T(0.0f));
   return {select(back, -n.x, n.x), select(back, -n.y, n.y), select(back, -n.z, n.z)};
 }
@@ -111,9 +101,9 @@ FS_HD Vec3<T> surface_radiance(const AssetView& assets, const LookView& look, co
   s.metallic = T(m[4]);
   s.roughness = T(m[5]);
   if (assets.vertex_colors) {
-    const Color<T> a = unpack<T>(gather(assets.vertex_colors, seen.rows.a, active), false);
-    const Color<T> b = unpack<T>(gather(assets.vertex_colors, seen.rows.b, active), false);
-    const Color<T> c = unpack<T>(gather(assets.vertex_colors, seen.rows.c, active), false);
+    const Color<T> a = unpack<T>(gather(assets.vertex_colors, seen.a, active), false);
+    const Color<T> b = unpack<T>(gather(assets.vertex_colors, seen.b, active), false);
+    const Color<T> c = unpack<T>(gather(assets.vertex_colors, seen.c, active), false);
     Vec3<T> coded = weigh(Vec3<T>{a.r, a.g, a.b}, Vec3<T>{b.r, b.g, b.b}, Vec3<T>{c.r, c.g, c.b}, hit);
     if (decode) coded = {srgb_decode(coded.x), srgb_decode(coded.y), srgb_decode(coded.z)};
     s.base = {s.base.x * coded.x, s.base.y * coded.y, s.base.z * coded.z};
@@ -122,28 +112,30 @@ FS_HD Vec3<T> surface_radiance(const AssetView& assets, const LookView& look, co
   const bool gloss = look.shading != kLambert;
   const int32_t gloss_texture =
       gloss ? valid_row(assets.material_textures[2 * material + 1], assets.textures.count) : -1;
-  if (texture >= 0 || gloss_texture >= 0) {
-    const Uv<T> uv = uv_at(seen.a, seen.b, seen.c, hit);
-    const bool mips = look.mips != 0;
-    if (texture >= 0) {
-      const Color<T> c =
-          sample(assets.textures, texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, decode, mips, active);
-      s.base = {s.base.x * c.r, s.base.y * c.g, s.base.z * c.b};
-    }
-    if (gloss_texture >= 0) {
-      const Color<T> c =
-          sample(assets.textures, gloss_texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, false, mips, active);
-      s.roughness = s.roughness * c.g;
-      s.metallic = s.metallic * c.b;
-    }
+  const Uv<T>& uv = seen.uv;
+  const bool mips = look.mips != 0;
+  Lookup<T, I> lookup;
+  if (texture >= 0)
+    lookup = look_up(assets.textures, texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, mips, active);
+  s.normal = seen_normal(p, seen);
+  if (gloss || lights.local) s.position = p.world.point(seen.position);
+  if (gloss) s.to_eye = normalize(spread<T>(eye) - s.position);
+  Vec3<T> white;
+  if (!gloss) white = shade_white(lights, s);
+  if (texture >= 0) {
+    const Color<T> c = lookup.color(decode);
+    s.base = {s.base.x * c.r, s.base.y * c.g, s.base.z * c.b};
   }
+  if (gloss_texture >= 0) {
+    const Color<T> c =
+        sample(assets.textures, gloss_texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, false, mips, active);
+    s.roughness = s.roughness * c.g;
+    s.metallic = s.metallic * c.b;
+  }
+  if (!gloss) return product(white, s.base);
   if (look.metallic[instance] >= 0) s.metallic = T(look.metallic[instance]);
   if (look.roughness[instance] >= 0) s.roughness = T(look.roughness[instance]);
-
-  s.normal = seen_normal(p, seen);
-  s.position = p.world.point(seen.position);
-  s.to_eye = gloss ? normalize(spread<T>(eye) - s.position) : s.normal;
-  return shade(lights, look.shading, s);
+  return shade_glossy(lights, look.shading, s);
 }
 
 // Linear background at sample (x, y) of an image of width x height samples.

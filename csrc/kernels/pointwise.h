@@ -115,9 +115,8 @@ struct TextureLookup : ItemKernel<1024> {
     const int64_t image = tile.index / parts(), first = image * pixels + tile.index % parts() * kItems;
     float* to = out + first * channels;
     tile.for_each(int32_t(min((image + 1) * pixels - first, int64_t(kItems))), [&](Int i, Mask active) {
-      Float u = gather(uv + 2 * first, i << 1, active), v = gather(uv + 2 * first + 1, i << 1, active);
-      u = min(max(u, Float(-8192.0f)), Float(8192.0f));
-      v = min(max(v, Float(-8192.0f)), Float(8192.0f));
+      const Float u = turned(gather(uv + 2 * first, i << 1, active), wrap),
+                  v = turned(gather(uv + 2 * first + 1, i << 1, active), wrap);
       Float lod(0.0f);
       if (uv_da && levels > 1) {
         const float* d = uv_da + 4 * first;

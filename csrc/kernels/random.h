@@ -63,7 +63,7 @@ struct NormalNumbers {
     const int32_t low = static_cast<int32_t>(mixed.key_0), high = static_cast<int32_t>(mixed.key_1);
     tile.for_each(int32_t(min(count - first, int64_t(kItems))), [&](Int i, Mask active) {
       Int h = hash(i + Int(static_cast<int32_t>(static_cast<uint32_t>(first) + static_cast<uint32_t>(low))));
-      h = hash(exclusive_or(h, Int(high)));
+      h = hash(h ^ Int(high));
       // Odd multiples of 2^-24 in (-1, 1).
       const Float u =
           to_float((shift_right_logical(h, 9) << 1) + Int(1) - Int(1 << 23)) * Float(1.1920928955078125e-7f);
@@ -73,14 +73,10 @@ struct NormalNumbers {
 
  private:
   template <class Int>
-  static FS_KERNEL Int exclusive_or(Int a, Int b) {
-    return (a | b) - (a & b);
-  }
-  template <class Int>
   static FS_KERNEL Int hash(Int x) {
-    x = multiply(exclusive_or(x, shift_right_logical(x, 16)), Int(0x7feb352d));
-    x = multiply(exclusive_or(x, shift_right_logical(x, 15)), Int(int32_t(0x846ca68bu)));
-    return exclusive_or(x, shift_right_logical(x, 16));
+    x = multiply(x ^ shift_right_logical(x, 16), Int(0x7feb352d));
+    x = multiply(x ^ shift_right_logical(x, 15), Int(int32_t(0x846ca68bu)));
+    return x ^ shift_right_logical(x, 16);
   }
   template <class Float>
   static FS_KERNEL Float inverse_normal(Float x) {

@@ -11,6 +11,7 @@ constexpr int32_t kNotSimple = -(1 << 29);
 constexpr float kFinite = 3e38f;
 constexpr int kQueue = 48;      // large triangles that the lanes of a tile draw together
 constexpr int kLargeArea = 64;  // [pixels] of its bounds, above which a triangle is queued
+constexpr int kSmallSide = 8;   // [pixels] of its bounds, up to which a triangle is one lane's
 
 enum Cull : int32_t { kCullNone = 0, kCullBack = 1, kCullFront = 2 };
 
@@ -18,6 +19,7 @@ template <class Tile>
 struct RasterShared {
   typename Tile::template Visibility<Tile::kSide * Tile::kSide> visibility;
   typename Tile::CoverWord cover[Tile::kSide * Tile::kSide / 16];
+  typename Tile::template Records<SmallTriangles<Tile>::kNumbers> small;
   Triangle<int64_t> queue[Tile::kCooperative ? kQueue : 1];
   int32_t queue_face[Tile::kCooperative ? kQueue : 1];
   int32_t queued;
@@ -50,14 +52,20 @@ struct Rasterizer {
 
   FS_KERNEL typename Tile::CoverWord* words() const { return covering ? shared.cover : nullptr; }
 
-  // Lanes' triangles, already snapped. `face` names them to `corners`, `double_sided` and `holes`; `id` goes into the
-  // picture.
+  // Between begin() and finish() some triangles wait for others, to be drawn together.
+  FS_KERNEL void begin() { tile.collect_begin(shared.small); }
+  FS_KERNEL void finish() {
+    tile.flush(shared.small, [&](const auto& record, Mask active) { cover_record(record, active); });
+  }
+
+  // Lanes' triangles, already snapped. `face` names them to `corners` and `holes`, `id` goes into the picture; `solid`
+  // lanes have no holes.
   //   corners(face, Corner<float>[3]): the clip-space corners, for the triangles that need more care
-  //   culled(is_back, face, active): which lanes' triangles are not drawn, given which face away
+  //   culled(is_back, active): which lanes' triangles are not drawn, given which face away
   //   culled_one(is_back, face): the same for one
   //   holes(face) -> (x, y, inside) -> inside
   template <class Corners, class Culled, class CulledOne, class Holes>
-  FS_KERNEL void draw(Mask active, const Int x[3], const Int y[3], const Float z[3], Int face, Int id,
+  FS_KERNEL void draw(Mask active, const Int x[3], const Int y[3], const Float z[3], Int face, Int id, Mask solid,
                       const Corners& corners, const Culled& culled, const CulledOne& culled_one, const Holes& holes) {
     const Mask simple = (x[0] != Int(kNotSimple)) & (x[1] != Int(kNotSimple)) & (x[2] != Int(kNotSimple));
     const Int left = min(min(x[0], x[1]), x[2]), right = max(max(x[0], x[1]), x[2]);
@@ -76,7 +84,7 @@ struct Rasterizer {
     const Int x1 = x[1] - x[0], y1 = y[1] - y[0], x2 = x[2] - x[0], y2 = y[2] - y[0];
     const Int area = select(drawn, multiply(x1, y2) - multiply(x2, y1), Int(0));
     drawn = drawn & (area != Int(0));
-    drawn = drawn & mask_not(culled(area > Int(0), face, drawn));
+    drawn = drawn & mask_not(culled(area > Int(0), drawn));
     if (!any(drawn)) return;
 
     // Clockwise as seen, so that the inside is positive.
@@ -96,32 +104,43 @@ struct Rasterizer {
     const Float z1 = z[1] - z[0], z2 = z[2] - z[0];
     const Float slope_x = (z1 * to_float(y2) - z2 * to_float(y1)) * inverse,
                 slope_y = (z2 * to_float(x1) - z1 * to_float(x2)) * inverse;
+    const Float z_0 = z[0] + slope_x * to_float(px - x[0]) + slope_y * to_float(py - y[0]);
+    const Float z_x = slope_x * Float(float(kSubpixels)), z_y = slope_y * Float(float(kSubpixels));
+    const Float z_min = min(min(z[0], z[1]), z[2]), z_max = max(max(z[0], z[1]), z[2]);
+    const Mask one_lane_s = drawn & solid & ((max_x - min_x) <= Int(kSmallSide)) & ((max_y - min_y) <= Int(kSmallSide));
+    if (any(one_lane_s)) {
+      const Int record[SmallTriangles<Tile>::kNumbers] = {
+          edge[0], edge[1], edge[2], step_x[0],   step_x[1],   step_y[0],   step_y[1],     min_x,        min_y,
+          max_x,   max_y,   id,      as_int(z_0), as_int(z_x), as_int(z_y), as_int(z_min), as_int(z_max)};
+      tile.collect(shared.small, record, one_lane_s, [&](const auto& full, Mask every) { cover_record(full, every); });
+      drawn = drawn & mask_not(one_lane_s);
+      if (!any(drawn)) return;
+    }
     const auto k_ex0 = keep(edge[0]), k_ex1 = keep(edge[1]), k_ex2 = keep(edge[2]);
     const auto k_sx0 = keep(step_x[0]), k_sx1 = keep(step_x[1]), k_sx2 = keep(step_x[2]);
     const auto k_sy0 = keep(step_y[0]), k_sy1 = keep(step_y[1]), k_sy2 = keep(step_y[2]);
     const auto k_min_x = keep(min_x), k_min_y = keep(min_y), k_max_x = keep(max_x), k_max_y = keep(max_y);
-    const auto k_z = keep(z[0] + slope_x * to_float(px - x[0]) + slope_y * to_float(py - y[0]));
-    const auto k_zx = keep(slope_x * Float(float(kSubpixels))), k_zy = keep(slope_y * Float(float(kSubpixels)));
-    const auto k_z_min = keep(min(min(z[0], z[1]), z[2])), k_z_max = keep(max(max(z[0], z[1]), z[2]));
+    const auto k_z = keep(z_0), k_zx = keep(z_x), k_zy = keep(z_y), k_z_min = keep(z_min), k_z_max = keep(z_max);
     const auto k_id = keep(id), k_face = keep(face);
-    tile.serially(drawn, [&](int lane) {
-      const Triangle<int32_t> t = {{k_sx0[lane], k_sx1[lane], k_sx2[lane]},
-                                   {k_sy0[lane], k_sy1[lane], k_sy2[lane]},
-                                   {k_ex0[lane], k_ex1[lane], k_ex2[lane]},
-                                   k_min_x[lane],
-                                   k_min_y[lane],
-                                   k_min_x[lane],
-                                   k_min_y[lane],
-                                   k_max_x[lane],
-                                   k_max_y[lane],
-                                   k_z[lane],
-                                   k_zx[lane],
-                                   k_zy[lane],
-                                   k_z_min[lane],
-                                   k_z_max[lane],
-                                   k_id[lane]};
-      emit(t, k_face[lane], holes);
-    });
+    const auto triangle = [&](int lane) {
+      return Triangle<int32_t>{{k_sx0[lane], k_sx1[lane], k_sx2[lane]},
+                               {k_sy0[lane], k_sy1[lane], k_sy2[lane]},
+                               {k_ex0[lane], k_ex1[lane], k_ex2[lane]},
+                               k_min_x[lane],
+                               k_min_y[lane],
+                               k_min_x[lane],
+                               k_min_y[lane],
+                               k_max_x[lane],
+                               k_max_y[lane],
+                               k_z[lane],
+                               k_zx[lane],
+                               k_zy[lane],
+                               k_z_min[lane],
+                               k_z_max[lane],
+                               k_id[lane]};
+    };
+    tile.serially(drawn & solid, [&](int lane) { emit(triangle(lane), k_face[lane], Everywhere{}); });
+    tile.serially(drawn & mask_not(solid), [&](int lane) { emit(triangle(lane), k_face[lane], holes(k_face[lane])); });
   }
 
   // Draws what draw() left for all lanes to do together. Between two sync().
@@ -137,8 +156,29 @@ struct Rasterizer {
   }
 
  private:
-  template <class E, class Holes>
-  FS_KERNEL void emit(const Triangle<E>& t, int32_t face, const Holes& holes) {
+  FS_KERNEL void cover_record(const Int (&r)[SmallTriangles<Tile>::kNumbers], Mask active) {
+    const SmallTriangles<Tile> t = {{r[0], r[1], r[2]},
+                                    {r[3], r[4]},
+                                    {r[5], r[6]},
+                                    r[7],
+                                    r[8],
+                                    r[9],
+                                    r[10],
+                                    r[11],
+                                    r[12],
+                                    r[13],
+                                    r[14],
+                                    r[15],
+                                    r[16]};
+    cover_small(tile, shared.visibility, words(), t, active, frame);
+  }
+
+  struct Everywhere {
+    FS_KERNEL Mask operator()(Int, Int, Mask inside) const { return inside; }
+  };
+
+  template <class E, class Inside>
+  FS_KERNEL void emit(const Triangle<E>& t, int32_t face, const Inside& inside) {
     if constexpr (Tile::kCooperative) {
       if ((t.max_x - t.min_x) * (t.max_y - t.min_y) > kLargeArea) {
         const int32_t slot = tile.next(&shared.queued);
@@ -166,7 +206,7 @@ struct Rasterizer {
         }
       }
     }
-    cover(tile, shared.visibility, words(), t, frame, holes(face));
+    cover(tile, shared.visibility, words(), t, frame, inside);
   }
 
   // Large triangles, and those that need clipping: one at a time.
@@ -198,7 +238,8 @@ struct Rasterizer {
         const int32_t fan_x[3] = {x[0], x[i - 1], x[i]}, fan_y[3] = {y[0], y[i - 1], y[i]};
         const float fan_z[3] = {z[0], z[i - 1], z[i]};
         Triangle<int64_t> t;
-        if (set_up(fan_x, fan_y, fan_z, k_id[lane], frame.width, frame.height, t)) emit(t, k_face[lane], holes);
+        if (set_up(fan_x, fan_y, fan_z, k_id[lane], frame.width, frame.height, t))
+          emit(t, k_face[lane], holes(k_face[lane]));
       }
     });
   }

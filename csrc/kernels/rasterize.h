@@ -128,6 +128,8 @@ struct RasterizeClip : ClipView {
     const TileFrame frame{place % across * Tile::kSide, place / across * Tile::kSide, width, height};
     tile.for_each(Tile::kSide * Tile::kSide, [&](Int pixel, Mask) { shared.raster.visibility.clear(pixel); });
     tile.sync();
+    Rasterizer<Tile> raster{tile, shared.raster, frame, false};
+    raster.begin();
     for (int32_t run = 0; run < runs(); run += Tile::kGroup) {
       if constexpr (Tile::kCooperative) {
         tile.for_one(1, [&](int32_t) { shared.raster.queued = 0; });
@@ -138,14 +140,15 @@ struct RasterizeClip : ClipView {
         if (box[0] >= frame.left + Tile::kSide || box[1] >= frame.top + Tile::kSide || box[2] <= frame.left ||
             box[3] <= frame.top)
           return;
-        draw_faces(tile, shared, frame, image, k + Int((run + g) * kRun), active);
+        draw_faces(raster, image, k + Int((run + g) * kRun), active);
       });
       if constexpr (Tile::kCooperative) {
         tile.sync();
-        Rasterizer<Tile>{tile, shared.raster, frame, false}.draw_queue(Solid<Tile>{});
+        raster.draw_queue(Solid<Tile>{});
       }
       tile.sync();
     }
+    raster.finish();
     tile.for_each(Tile::kSide * Tile::kSide, [&](Int pixel, Mask) { write(tile, shared, frame, image, pixel); });
   }
 
@@ -162,8 +165,7 @@ struct RasterizeClip : ClipView {
   };
 
   template <class Tile, class Int, class Mask>
-  FS_KERNEL void draw_faces(Tile& tile, Shared<Tile>& shared, const TileFrame& frame, int64_t image, Int face,
-                            Mask active) const {
+  FS_KERNEL void draw_faces(Rasterizer<Tile>& raster, int64_t image, Int face, Mask active) const {
     using Float = typename Tile::Float;
     const int64_t base = image * vertices;
     active = active & (face < Int(face_count));
@@ -190,15 +192,14 @@ struct RasterizeClip : ClipView {
       }
     };
     // Positive area is clockwise as seen: the back.
-    const auto culled = [&](Mask positive, Int, Mask drawn) -> Mask {
+    const auto culled = [&](Mask positive, Mask drawn) -> Mask {
       if (cull == kCullNone) return Mask(false);
       return drawn & (cull == kCullBack ? positive : mask_not(positive));
     };
     const auto culled_one = [&](bool positive, int32_t) {
       return cull == kCullBack ? positive : cull == kCullFront && !positive;
     };
-    Rasterizer<Tile>{tile, shared.raster, frame, false}.draw(active, sx, sy, sz, face, face, corners, culled,
-                                                             culled_one, Solid<Tile>{});
+    raster.draw(active, sx, sy, sz, face, face, Mask(true), corners, culled, culled_one, Solid<Tile>{});
   }
 
   template <class Tile, class Int>

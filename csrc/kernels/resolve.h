@@ -24,6 +24,9 @@ FS_KERNEL Imaging imaging_of(const DrawView& d, int64_t image) {
   return imaging;
 }
 
+// Display value in [0, 1] to 0..255.
+FS_KERNEL uint8_t byte_of(float shown) { return static_cast<uint8_t>(to_int(shown * 255.0f + 0.5f)); }
+
 // Writes display values, planar.
 template <class Tile>
 FS_KERNEL void store_color(const DrawView& d, int64_t image, int32_t width, int32_t height, const Position<Tile>& at,
@@ -60,7 +63,9 @@ FS_KERNEL Lights lights_of(const DrawView& d, int64_t image) {
           k.light_direction + 3 * first,
           k.light_color + 3 * first,
           k.light_cone + 2 * first,
-          k.ambient + 27 * image};
+          k.ambient + 27 * image,
+          uniform_ambient(k.ambient + 27 * image),
+          any_local(k.light_kind + first, k.lights)};
 }
 
 // The camera's centre in the world.
@@ -77,35 +82,40 @@ FS_KERNEL Eye eye_of(const DrawView& d, int64_t image) {
 template <class Tile>
 using TileSeen = Seen<typename Tile::Float, typename Tile::Int>;
 
-// What the lanes see of one instance at samples (x, y). Without `attributes`, corners have positions only.
+// What the lanes see of one instance at samples (x, y). Without `attributes`, normal and uv are left undefined. A
+// vertex is read in two halves, so that what lies between them is not kept while the other is used.
 template <class Tile>
 FS_KERNEL TileSeen<Tile> see(const DrawView& d, const Prepared& p, typename Tile::Int face, typename Tile::Int x,
                              typename Tile::Int y, bool attributes, typename Tile::Mask active) {
   using Float = typename Tile::Float;
   TileSeen<Tile> seen;
-  seen.rows = face_rows(d.assets, face, active);
-  if (attributes) {
-    seen.a = load_vertex<Float>(d.assets, seen.rows.a, active);
-    seen.b = load_vertex<Float>(d.assets, seen.rows.b, active);
-    seen.c = load_vertex<Float>(d.assets, seen.rows.c, active);
-  } else {
-    const auto only = [&](typename Tile::Int row) {
-      const Vec3<Float> at = load_position<Float>(d.assets, row, active);
-      const Float none(0.0f);
-      return Vertex<Float>{{at.x, at.y, at.z, none, none, none, none, none}};
-    };
-    seen.a = only(seen.rows.a);
-    seen.b = only(seen.rows.b);
-    seen.c = only(seen.rows.c);
-  }
-  const Vec3<Float> a = seen.a.position(), b = seen.b.position(), c = seen.c.position();
+  const typename Tile::FaceRows rows(d.assets.faces, face, active);
+  seen.a = rows.row[0];
+  seen.b = rows.row[1];
+  seen.c = rows.row[2];
+  seen.material = rows.row[3];
+  Float first[3][4];  // x y z, x of the normal
+  for (int i = 0; i < 3; ++i) rows.read(d.assets.vertex_data, i, first[i]);
+  const auto at = [&](int i) { return Vec3<Float>{first[i][0], first[i][1], first[i][2]}; };
   const float per_x = 2.0f / float(d.width), per_y = 2.0f / float(d.height);
   const Float ndc_x = (to_float(x) + Float(0.5f)) * Float(per_x) - Float(1.0f);
   const Float ndc_y = (to_float(y) + Float(0.5f)) * Float(per_y) - Float(1.0f);
-  seen.hit = intersect(p.clip.point(a), p.clip.point(b), p.clip.point(c), ndc_x, ndc_y, per_x, per_y);
+  seen.hit = intersect(p.clip.point(at(0)), p.clip.point(at(1)), p.clip.point(at(2)), ndc_x, ndc_y, per_x, per_y);
   // Nothing before the near plane is drawn, so nothing seen is nearer.
   seen.hit.depth = max(seen.hit.depth, Float(d.scene.near));
-  seen.position = weigh(a, b, c, seen.hit);
+  seen.position = weigh(at(0), at(1), at(2), seen.hit);
+  if (attributes) {
+    Float u[3], v[3], rest[4];
+    Vec3<Float> normal[3];
+    for (int i = 0; i < 3; ++i) {
+      rows.read(d.assets.vertex_data + 4, i, rest);  // y z of the normal, u v
+      normal[i] = {first[i][3], rest[0], rest[1]};
+      u[i] = rest[2];
+      v[i] = rest[3];
+    }
+    seen.normal = weigh(normal[0], normal[1], normal[2], seen.hit);
+    seen.uv = uv_at(u, v, seen.hit);
+  }
   return seen;
 }
 
@@ -120,7 +130,7 @@ FS_KERNEL void add_surfaces(const DrawView& d, Tile& tile, const Lights& lights,
                             int64_t instance, const TileSeen<Tile>& seen, typename Tile::Mask active,
                             Vec3<typename Tile::Float>& color) {
   using Mask = typename Tile::Mask;
-  tile.for_unique(seen.rows.material, active, [&](int32_t material, Mask same) {
+  tile.for_unique(seen.material, active, [&](int32_t material, Mask same) {
     blend<Tile>(color, surface_radiance(d.assets, d.look, lights, p, instance, material, seen, eye.at, same), same);
   });
 }
@@ -138,9 +148,32 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
   const Imaging imaging = color ? imaging_of(d, image) : Imaging{};
   const Eye eye = eye_of(d, image);
   const int64_t plane = int64_t(d.width) * d.height;
-  tile.for_each(Tile::kSide * Tile::kSide, [&](Int pixel, Mask) {
-    const Position<Tile> at(pixel, frame);
-    if (!any(at.inside)) return;
+  const auto background = [&](int32_t in_x, int32_t in_y, int32_t w, int32_t h) {
+    const int64_t first = image * plane + int64_t(frame.top + in_y) * d.width + frame.left + in_x;
+    const auto fill = [&](auto* to, int channels, auto value) {
+      if (!to) return;
+      for (int i = 0; i < channels; ++i)
+        tile.fill_rows(to + first + (image * (channels - 1) + i) * plane, d.width, w, h, value);
+    };
+    for (int i = 0; color && i < 3; ++i) {
+      const int64_t at = first + (2 * image + i) * plane;
+      if (d.rgb_byte) tile.fill_rows(d.rgb_byte + at, d.width, w, h, byte_of(imaging.flat_shown[i]));
+      if (d.rgb_float) tile.fill_rows(d.rgb_float + at, d.width, w, h, imaging.flat_shown[i]);
+    }
+    fill(d.instance_id, 1, int32_t(-1));
+    fill(d.triangle_id, 1, int32_t(-1));
+    fill(d.semantic_id, 1, int32_t(-1));
+    fill(d.depth, 1, 0.0f);
+    fill(d.distance, 1, 0.0f);
+    fill(d.normals, 3, 0.0f);
+    fill(d.object_coordinates, 3, 0.0f);
+    fill(d.uv, 2, 0.0f);
+  };
+  const auto is_background = [&](Int pixel) {
+    return (!color || imaging.flat) && !any(shared.raster.visibility.id(pixel) >= Int(0));
+  };
+  const auto block = [&](Int pixel, int32_t in_x, int32_t in_y) {
+    const Position<Tile> at(frame, in_x, in_y);
     const Int number = shared.raster.visibility.id(pixel);
     const Mask hit = at.inside & (number >= Int(0));
     const int64_t first = image * plane + int64_t(at.top) * d.width + at.left;
@@ -155,7 +188,12 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
                                      at.inside);
     Float depth(0.0f), distance(0.0f);
     Int triangle(-1), semantic(-1);
-    Vec3<Float> normal{depth, depth, depth}, object = normal, uv = normal;
+    // What is captured below lies in memory, so it is cleared only where it is asked for.
+    const Vec3<Float> none{depth, depth, depth};
+    Vec3<Float> normal, object, uv;
+    if (d.normals) normal = none;
+    if (d.object_coordinates) object = none;
+    if (d.uv) uv = none;
     tile.for_unique(slot, hit, [&](int32_t n, Mask same) {
       const int64_t instance = image * d.scene.instances + n;
       const Prepared& p = d.prepared[instance];
@@ -185,10 +223,7 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
         const Vec3<Float> from_eye = p.world.point(seen.position) - spread<Float>(eye.at);
         distance = select(same, sqrt(dot(from_eye, from_eye)), distance);
       }
-      if (d.uv) {
-        const Uv<Float> at_hit = uv_at(seen.a, seen.b, seen.c, seen.hit);
-        blend<Tile>(uv, {at_hit.u, at_hit.v, Float(0.0f)}, same);
-      }
+      if (d.uv) { blend<Tile>(uv, {seen.uv.u, seen.uv.v, Float(0.0f)}, same); }
       if (d.normals) {
         blend<Tile>(normal, load_affine(d.scene.camera_from_world + 16 * image).direction(seen_normal(p, seen)), same);
       }
@@ -214,7 +249,8 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
       store_block(d.uv + first + image * plane, d.width, uv.x, at.inside);
       store_block(d.uv + first + (image + 1) * plane, d.width, uv.y, at.inside);
     }
-  });
+  };
+  tile.for_blocks(Tile::kSide, d.width - frame.left, d.height - frame.top, is_background, background, block);
 }
 
 // Colour at `grid` x `grid` samples a pixel, averaged in linear light.
@@ -228,18 +264,18 @@ FS_KERNEL void resolve_grid(const DrawView& d, Tile& tile, DrawShared<Tile>& sha
   const Imaging imaging = imaging_of(d, image);
   const Eye eye = eye_of(d, image);
   const int32_t side = Tile::kSide / d.grid;  // pixels; a multiple of the block's
-  const int32_t blocks = side / Tile::kBlock;
   const int32_t width = d.width / d.grid, height = d.height / d.grid;
   const TileFrame pixels{frame.left / d.grid, frame.top / d.grid, width, height};
-  tile.for_each(side * side, [&](Int pixel, Mask) {
-    const Position<Tile> at(pixel, pixels, blocks);
-    if (!any(at.inside)) return;
+  const auto never = [](Int) { return false; };
+  const auto nothing = [](int32_t, int32_t, int32_t, int32_t) {};
+  const auto block = [&](Int, int32_t in_x, int32_t in_y) {
+    const Position<Tile> at(pixels, in_x, in_y);
     Vec3<Float> sum{Float(0.0f), Float(0.0f), Float(0.0f)};
     for (int32_t s = 0; s < d.grid * d.grid; ++s) {
-      const Int in_x = multiply(at.x - Int(pixels.left), Int(d.grid)) + Int(s % d.grid),
-                in_y = multiply(at.y - Int(pixels.top), Int(d.grid)) + Int(s / d.grid);
-      const Int x = in_x + Int(frame.left), y = in_y + Int(frame.top);
-      const Int number = shared.raster.visibility.id_at(sample_number<Tile>(in_x, in_y), at.inside);
+      const Int sample_x = multiply(at.x - Int(pixels.left), Int(d.grid)) + Int(s % d.grid),
+                sample_y = multiply(at.y - Int(pixels.top), Int(d.grid)) + Int(s / d.grid);
+      const Int x = sample_x + Int(frame.left), y = sample_y + Int(frame.top);
+      const Int number = shared.raster.visibility.id_at(sample_number<Tile>(sample_x, sample_y), at.inside);
       const Mask hit = at.inside & (number >= Int(0));
       Vec3<Float> radiance;
       if (!all(hit))
@@ -255,7 +291,8 @@ FS_KERNEL void resolve_grid(const DrawView& d, Tile& tile, DrawShared<Tile>& sha
       sum = sum + radiance;
     }
     write_color(d, image, width, height, at, imaging, sum * Float(1.0f / float(d.grid * d.grid)), at.inside);
-  });
+  };
+  tile.for_blocks(side, width - pixels.left, height - pixels.top, never, nothing, block);
 }
 
 template <class Tile>

@@ -90,8 +90,7 @@ std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, 
   std::vector<Tensor> out;
   const auto add = [&](Output o, std::vector<int64_t> shape, ScalarType type, bool zeroed = false) -> Tensor* {
     if (!wants(o)) shape = {0};
-    out.push_back(zeroed && wants(o) ? make_zeros(like, shape, type) : make(like, shape, type));
-    Schedule::expect_writes(out.back());
+    out.push_back(zeroed && wants(o) ? make_zeros(like, shape, type) : Schedule::output(like, shape, type));
     return wants(o) ? &out.back() : nullptr;
   };
   out.reserve(kOutputs);

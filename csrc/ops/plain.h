@@ -8,7 +8,7 @@ namespace fastsynth {
 
 template <class Schedule>
 Tensor transform(Tensor vertices, Tensor matrices) {
-  Tensor out = make(vertices, {matrices.size(0), vertices.size(0), 4}, ScalarType::Float);
+  Tensor out = Schedule::output(vertices, {matrices.size(0), vertices.size(0), 4}, ScalarType::Float);
   TransformVertices k{};
   k.vertices = read<float>(vertices);
   k.matrices = read<float>(matrices);
@@ -40,9 +40,9 @@ std::vector<Tensor> rasterize(Tensor clip, Tensor faces, Tensor ranges, int64_t 
   view.z = write<float>(z);
   view.bounds = write<int32_t>(bounds);
   view.bad = write<int32_t>(bad);
-  std::vector<Tensor> out = {make(clip, {b, height, width}, ScalarType::Int),
-                             make(clip, {b, height, width, 2}, ScalarType::Float),
-                             make(clip, {b, height, width}, ScalarType::Float)};
+  std::vector<Tensor> out = {Schedule::output(clip, {b, height, width}, ScalarType::Int),
+                             Schedule::output(clip, {b, height, width, 2}, ScalarType::Float),
+                             Schedule::output(clip, {b, height, width}, ScalarType::Float)};
   SnapCorners snap{};
   static_cast<ClipView&>(snap) = view;
   Schedule::run(clip, snap);
@@ -64,7 +64,7 @@ std::vector<Tensor> rasterize(Tensor clip, Tensor faces, Tensor ranges, int64_t 
 template <class Schedule>
 Tensor interpolate(Tensor attributes, Tensor faces, Tensor triangle_id, Tensor barycentric) {
   const int64_t b = triangle_id.size(0), h = triangle_id.size(1), w = triangle_id.size(2), c = attributes.size(2);
-  Tensor out = make(attributes, {b, h, w, c}, ScalarType::Float);
+  Tensor out = Schedule::output(attributes, {b, h, w, c}, ScalarType::Float);
   Tensor bad = make_zeros(attributes, {1}, ScalarType::Int);
   Interpolate k{};
   k.attributes = read<float>(attributes);
@@ -90,7 +90,7 @@ Tensor interpolate(Tensor attributes, Tensor faces, Tensor triangle_id, Tensor b
 template <class Schedule>
 Tensor texture(std::vector<Tensor> levels, Tensor uv, Tensor uv_da, int64_t wrap, bool nearest) {
   const int64_t b = uv.size(0), h = uv.size(1), w = uv.size(2), c = levels[0].size(3);
-  Tensor out = make(uv, {b, h, w, c}, ScalarType::Float);
+  Tensor out = Schedule::output(uv, {b, h, w, c}, ScalarType::Float);
   TextureLookup k{};
   k.levels = int32_t(levels.size());
   for (int32_t l = 0; l < k.levels; ++l) {
@@ -114,7 +114,9 @@ Tensor texture(std::vector<Tensor> levels, Tensor uv, Tensor uv_da, int64_t wrap
 template <class Schedule>
 Tensor blur(Tensor image, Tensor sigma, int64_t radius) {
   Blur k{};
-  Tensor rows = torch::stable::empty_like(image), out = torch::stable::empty_like(image);
+  const std::vector<int64_t> shape = {image.size(0), image.size(1), image.size(2), image.size(3)};
+  Tensor rows = Schedule::output(image, shape, ScalarType::Float),
+         out = Schedule::output(image, shape, ScalarType::Float);
   k.sigma = read<float>(sigma);
   k.images = image.size(0);
   k.channels = int_size(image, 1);
@@ -134,8 +136,8 @@ Tensor blur(Tensor image, Tensor sigma, int64_t radius) {
 template <class Schedule>
 Tensor develop_image(Tensor linear, Tensor exposure, Tensor white_balance, Tensor noise, Tensor normal, int64_t tone,
                      bool bytes) {
-  Tensor out =
-      make(linear, {linear.size(0), 3, linear.size(2), linear.size(3)}, bytes ? ScalarType::Byte : ScalarType::Float);
+  Tensor out = Schedule::output(linear, {linear.size(0), 3, linear.size(2), linear.size(3)},
+                                bytes ? ScalarType::Byte : ScalarType::Float);
   Develop k{};
   k.in = read<float>(linear);
   k.exposure = read<float>(exposure);
@@ -152,7 +154,7 @@ Tensor develop_image(Tensor linear, Tensor exposure, Tensor white_balance, Tenso
 
 template <class Schedule>
 Tensor reduce(Tensor instance_id, int64_t instances) {
-  Tensor out = make(instance_id, {instance_id.size(0), instances, 5}, ScalarType::Int);
+  Tensor out = Schedule::output(instance_id, {instance_id.size(0), instances, 5}, ScalarType::Int);
   Schedule::run(instance_id, ClearSeen{write<int32_t>(out), instance_id.size(0) * instances});
   Reduce k{};
   k.instance_id = read<int32_t>(instance_id);
@@ -167,7 +169,7 @@ Tensor reduce(Tensor instance_id, int64_t instances) {
 
 template <class Schedule>
 Tensor uniform(Tensor index, int64_t seed, int64_t stream, int64_t count) {
-  Tensor out = make(index, {index.size(0), count}, ScalarType::Float);
+  Tensor out = Schedule::output(index, {index.size(0), count}, ScalarType::Float);
   UniformNumbers k{};
   k.index = read<int64_t>(index);
   k.images = index.size(0);
@@ -181,7 +183,7 @@ Tensor uniform(Tensor index, int64_t seed, int64_t stream, int64_t count) {
 
 template <class Schedule>
 Tensor normal(Tensor key, int64_t count) {
-  Tensor out = make(key, {key.size(0), count}, ScalarType::Float);
+  Tensor out = Schedule::output(key, {key.size(0), count}, ScalarType::Float);
   NormalNumbers k{};
   k.key = read<int64_t>(key);
   k.images = key.size(0);

@@ -48,13 +48,21 @@ FS_KERNEL void atomic_max(int32_t* p, int32_t value) {
 #endif
 }
 
-FS_KERNEL void atomic_min(uint64_t* p, uint64_t value) {
+FS_KERNEL void atomic_min(int64_t* p, int64_t value) {
 #ifdef __CUDA_ARCH__
-  ::atomicMin(reinterpret_cast<unsigned long long*>(p), static_cast<unsigned long long>(value));
+  ::atomicMin(reinterpret_cast<long long*>(p), static_cast<long long>(value));
 #else
-  uint64_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
+  int64_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
   while (value < old && !__atomic_compare_exchange_n(p, &old, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
 #endif
+}
+
+// z/w as a number of the same order.
+template <class T>
+FS_KERNEL auto ordered_depth(T z) {
+  const auto bits = as_int(z + T(0.0f));  // + 0: -0 and 0 are one depth
+  using I = decltype(as_int(z));
+  return bits ^ ((bits >> 31) & I(INT32_MAX));
 }
 
 // The nearest triangle of every pixel of a tile, where each lane is a thread: one 64-bit key, depth above the
@@ -62,23 +70,22 @@ FS_KERNEL void atomic_min(uint64_t* p, uint64_t value) {
 // come.
 template <int kPixels>
 struct AtomicVisibility {
-  uint64_t key[kPixels];
+  int64_t key[kPixels];
 
-  FS_KERNEL void clear(int32_t pixel) { key[pixel] = ~uint64_t{0}; }
+  FS_KERNEL void clear(int32_t pixel) { key[pixel] = INT64_MAX; }
   FS_KERNEL void update(int32_t pixel, bool inside, float z, int32_t id) {
     if (!inside) return;
-    const uint32_t bits = static_cast<uint32_t>(as_int(z + 0.0f));  // + 0: -0 and 0 are one depth
-    const uint32_t ordered = bits ^ (bits >> 31 ? 0xffffffffu : 0x80000000u);
-    const uint64_t candidate = static_cast<uint64_t>(ordered) << 32 | static_cast<uint32_t>(id);
+    const int64_t candidate = int64_t{ordered_depth(z)} * (int64_t{1} << 32) | static_cast<uint32_t>(id);
     if (candidate < peek(&key[pixel])) atomic_min(&key[pixel], candidate);
   }
-  FS_KERNEL int32_t id(int32_t pixel) const { return static_cast<int32_t>(key[pixel]); }  // all ones: -1
+  FS_KERNEL void update_each(int32_t pixel, bool inside, float z, int32_t id) { update(pixel, inside, z, id); }
+  FS_KERNEL int32_t id(int32_t pixel) const { return static_cast<int32_t>(key[pixel]); }  // -1 where nothing is
   FS_KERNEL int32_t id_at(int32_t pixel, bool) const { return id(pixel); }
 
  private:
-  static FS_KERNEL uint64_t peek(const uint64_t* p) {
+  static FS_KERNEL int64_t peek(const int64_t* p) {
 #ifdef __CUDA_ARCH__
-    return *reinterpret_cast<const volatile uint64_t*>(p);
+    return *reinterpret_cast<const volatile int64_t*>(p);
 #else
     return __atomic_load_n(p, __ATOMIC_RELAXED);
 #endif

@@ -21,8 +21,11 @@ using CudaTile = ThreadTile<CudaLanes>;
 // Blocks of one launch at most; a larger grid goes round again.
 constexpr int64_t kMaxBlocks = (int64_t{1} << 31) - 1;
 
+// Two blocks per multiprocessor at least: shared memory has room for them, and one alone hides little latency.
+constexpr int kBlocksAtOnce = 2;
+
 template <class Kernel>
-__global__ void __launch_bounds__(Kernel::template lanes<CudaTile>()) run_tiles(const Kernel kernel, int64_t count) {
+__global__ void __launch_bounds__(Kernel::template lanes<CudaTile>(), kBlocksAtOnce) run_tiles(const Kernel kernel, int64_t count) {
   __shared__ typename Kernel::template Shared<CudaTile> shared;
   for (int64_t index = blockIdx.x; index < count; index += gridDim.x) {
     CudaTile tile;

@@ -12,6 +12,8 @@ struct ThreadTile : OneLane, Base {
   template <int kPixels>
   using Visibility = AtomicVisibility<kPixels>;
   using CoverWord = uint32_t;
+  template <int N>
+  struct Records {};
   static constexpr bool kCooperative = true;
 
   template <class F>
@@ -22,6 +24,15 @@ struct ThreadTile : OneLane, Base {
   FS_KERNEL void for_groups(int32_t groups, int32_t count, F&& body) {
     for_each(groups * count, [&](int32_t i, bool active) { body(i / count, i % count, active); });
   }
+  template <class Plain, class Run, class F>
+  FS_KERNEL void for_blocks(int32_t side, int32_t width, int32_t height, Plain&&, Run&&, F&& body) {
+    for (int32_t i = this->lane(); i < side * side; i += this->lanes()) {
+      const int32_t x = i % side, y = i / side;
+      if (x < width && y < height) body(i, x, y);
+    }
+  }
+  template <class T>
+  FS_KERNEL void fill_rows(T*, int64_t, int32_t, int32_t, T) {}
   template <class F>
   FS_KERNEL void for_one(int32_t count, F&& body) {
     for (int32_t i = this->lane(); i < count; i += this->lanes()) body(i);
@@ -34,6 +45,14 @@ struct ThreadTile : OneLane, Base {
   FS_KERNEL void for_unique(int32_t value, bool active, F&& body) {
     if (active) body(value, true);
   }
+  template <int N>
+  FS_KERNEL void collect_begin(Records<N>&) {}
+  template <int N, class F>
+  FS_KERNEL void collect(Records<N>&, const int32_t (&record)[N], bool kept, F&& body) {
+    if (kept) body(record, true);
+  }
+  template <int N, class F>
+  FS_KERNEL void flush(Records<N>&, F&&) {}
   FS_KERNEL void add(int32_t* p, int32_t value) { atomic_add(p, value); }
   FS_KERNEL void least(int32_t* p, int32_t value) { atomic_min(p, value); }
   FS_KERNEL void most(int32_t* p, int32_t value) { atomic_max(p, value); }
@@ -41,6 +60,7 @@ struct ThreadTile : OneLane, Base {
   FS_KERNEL void cover(uint32_t* words, int32_t pixel, bool inside) {
     if (inside) atomic_or(words + (pixel >> 5), 1u << (pixel & 31));
   }
+  FS_KERNEL void cover_each(uint32_t* words, int32_t pixel, bool inside) { cover(words, pixel, inside); }
   FS_KERNEL bool covered(const uint32_t* words, int32_t pixel) { return words[pixel >> 5] >> (pixel & 31) & 1; }
 };
 

@@ -1,0 +1,145 @@
+// One vector of AVX-512: sixteen lanes.
+#pragma once
+
+#include <immintrin.h>
+
+#include "platform.h"
+
+namespace fastsynth {
+namespace FS_ISA {
+namespace native {
+
+constexpr int kLanes = 16;
+typedef float f __attribute__((vector_size(64)));
+typedef int32_t i __attribute__((vector_size(64)));
+typedef int64_t q __attribute__((vector_size(64)));  // half as many
+using m = __mmask16;
+
+FS_HD uint32_t bits_of(m a) { return a; }
+FS_HD m mask_of(uint32_t bits) { return static_cast<m>(bits); }
+FS_HD m both(m a, m b) { return static_cast<m>(a & b); }
+FS_HD m either(m a, m b) { return static_cast<m>(a | b); }
+FS_HD m inverse(m a) { return static_cast<m>(~a); }
+
+#define FS_COMPARE(name, float_code, int_code)                                            \
+  FS_HD m name(f a, f b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, float_code); } \
+  FS_HD m name(i a, i b) { return _mm512_cmp_epi32_mask((__m512i)a, (__m512i)b, int_code); }
+FS_COMPARE(less, _CMP_LT_OQ, _MM_CMPINT_LT)
+FS_COMPARE(less_equal, _CMP_LE_OQ, _MM_CMPINT_LE)
+FS_COMPARE(equal, _CMP_EQ_OQ, _MM_CMPINT_EQ)
+#undef FS_COMPARE
+
+FS_HD f select(m where, f a, f b) { return (f)_mm512_mask_blend_ps(where, (__m512)b, (__m512)a); }
+FS_HD i select(m where, i a, i b) { return (i)_mm512_mask_blend_epi32(where, (__m512i)b, (__m512i)a); }
+FS_HD f min(f a, f b) { return (f)_mm512_min_ps((__m512)a, (__m512)b); }
+FS_HD f max(f a, f b) { return (f)_mm512_max_ps((__m512)a, (__m512)b); }
+FS_HD i min(i a, i b) { return (i)_mm512_min_epi32((__m512i)a, (__m512i)b); }
+FS_HD i max(i a, i b) { return (i)_mm512_max_epi32((__m512i)a, (__m512i)b); }
+FS_HD f sqrt(f a) { return (f)_mm512_sqrt_ps((__m512)a); }
+
+FS_HD f floor(f a) { return (f)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+
+FS_HD f gather(const float* p, i at, m active) {
+  return (f)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), active, (__m512i)at, p, 4);
+}
+FS_HD i gather(const int32_t* p, i at, m active) {
+  return (i)_mm512_mask_i32gather_epi32(_mm512_setzero_si512(), active, (__m512i)at, p, 4);
+}
+
+// p[row + x0] and p[row + x1]; the cost of a gather is its number of reads, and one read serves both neighbours.
+FS_HD void gather_two(const int32_t* p, i row, i x0, i x1, m active, i& a, i& b) {
+  if (active & ~equal(x1, x0 + 1)) {
+    a = gather(p, row + x0, active);
+    b = gather(p, row + x1, active);
+    return;
+  }
+  const __m512i at = (__m512i)(row + x0), none = _mm512_setzero_si512();
+  const __m512i low = _mm512_mask_i32gather_epi64(none, __mmask8(active), _mm512_castsi512_si256(at), p, 4);
+  const __m512i high = _mm512_mask_i32gather_epi64(none, __mmask8(active >> 8), _mm512_extracti64x4_epi64(at, 1), p, 4);
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  a = (i)_mm512_permutex2var_epi32(low, even, high);
+  b = (i)_mm512_permutex2var_epi32(low, _mm512_add_epi32(even, _mm512_set1_epi32(1)), high);
+}
+
+// Four elements at each of the lanes' places, as four columns.
+template <class Place>
+FS_HD void transposed(const Place& place, f column[4]) {
+  __m512 a[4];
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    a[j] = _mm512_castps128_ps512(_mm_load_ps(place(j)));
+    a[j] = _mm512_insertf32x4(a[j], _mm_load_ps(place(4 + j)), 1);
+    a[j] = _mm512_insertf32x4(a[j], _mm_load_ps(place(8 + j)), 2);
+    a[j] = _mm512_insertf32x4(a[j], _mm_load_ps(place(12 + j)), 3);
+  }
+  const __m512d low_0 = _mm512_castps_pd(_mm512_unpacklo_ps(a[0], a[1])),
+                low_1 = _mm512_castps_pd(_mm512_unpacklo_ps(a[2], a[3]));
+  const __m512d high_0 = _mm512_castps_pd(_mm512_unpackhi_ps(a[0], a[1])),
+                high_1 = _mm512_castps_pd(_mm512_unpackhi_ps(a[2], a[3]));
+  column[0] = (f)_mm512_unpacklo_pd(low_0, low_1);
+  column[1] = (f)_mm512_unpackhi_pd(low_0, low_1);
+  column[2] = (f)_mm512_unpacklo_pd(high_0, high_1);
+  column[3] = (f)_mm512_unpackhi_pd(high_0, high_1);
+}
+
+// table[at] of 64 numbers, at modulo 64.
+FS_HD i lookup(const int32_t* table, i at) {
+  const __m512i low = _mm512_permutex2var_epi32(_mm512_loadu_si512(table), (__m512i)at, _mm512_loadu_si512(table + 16));
+  const __m512i high =
+      _mm512_permutex2var_epi32(_mm512_loadu_si512(table + 32), (__m512i)at, _mm512_loadu_si512(table + 48));
+  return (i)_mm512_mask_blend_epi32(_mm512_test_epi32_mask((__m512i)at, _mm512_set1_epi32(32)), low, high);
+}
+
+// The kept lanes' numbers, moved together.
+#define FS_HAS_COMPRESS 1
+FS_HD i compress(i a, uint32_t kept) { return (i)_mm512_maskz_compress_epi32(mask_of(kept), (__m512i)a); }
+
+// The number in the first of the active lanes.
+FS_HD int32_t first_of(i a, m active) {
+  return _mm_cvtsi128_si32(_mm512_castsi512_si128(_mm512_maskz_compress_epi32(active, (__m512i)a)));
+}
+
+// Up to four different numbers of the active lanes, and which of them each lane has; false where there are more.
+#define FS_HAS_FEW 1
+FS_HD bool few(i a, m active, int32_t number[4], i& which) {
+  which = i{};
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) {
+    number[k] = first_of(a, active);  // 0 where no lane is left
+    const m same = both(active, equal(a, number[k] | i{}));
+    which = select(same, k | i{}, which);
+    active = both(active, inverse(same));
+  }
+  return active == 0;
+}
+// Each lane's column of the four elements at place(which).
+template <class Place>
+FS_HD void spread(const Place& place, i which, f column[4]) {
+  __m512 all = _mm512_castps128_ps512(_mm_load_ps(place(0)));
+  all = _mm512_insertf32x4(all, _mm_load_ps(place(1)), 1);
+  all = _mm512_insertf32x4(all, _mm_load_ps(place(2)), 2);
+  all = _mm512_insertf32x4(all, _mm_load_ps(place(3)), 3);
+  for (int c = 0; c < 4; ++c) column[c] = (f)_mm512_permutexvar_ps((__m512i)((which << 2) + c), all);
+}
+
+// Keys of 64 bits: high above low, for the first or the second half of the lanes.
+FS_HD q keys(i high, i low, int half) {
+  const auto wide = [half](i a) {
+    return _mm512_cvtepu32_epi64(half ? _mm512_extracti64x4_epi64((__m512i)a, 1) : _mm512_castsi512_si256((__m512i)a));
+  };
+  return (q)_mm512_or_si512(_mm512_slli_epi64(wide(high), 32), wide(low));
+}
+FS_HD i low_words(q first, q second) {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  return (i)_mm512_permutex2var_epi32((__m512i)first, even, (__m512i)second);
+}
+FS_HD q min(q a, q b) { return (q)_mm512_min_epi64((__m512i)a, (__m512i)b); }
+
+// Numbers 0..255 as bytes.
+FS_HD void store_bytes(uint8_t* p, i a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8((__m512i)a));
+}
+
+}  // namespace native
+}  // namespace FS_ISA
+}  // namespace fastsynth
