@@ -52,6 +52,8 @@ bench: setup
 	$(BIN)/python -m pytest -q benchmarks/test_throughput.py --benchmark-json=benchmarks/results/throughput.json
 	$(BIN)/python benchmarks/ratio.py
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/stages.py
+	$(BIN)/python benchmarks/soak.py
 	$(BIN)/python benchmarks/table.py
 
 wheel: .venv/torch.stamp

@@ -23,7 +23,8 @@ def machine() -> dict[str, str]:
     if info.is_file():
         lines = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
         fields = {key.strip(): value.strip() for key, value in lines.items()}
-        cpu = f"{fields.get('model name', cpu)} (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
+        numbers = f"family {fields.get('cpu family', '?')}, model {fields.get('model', '?')}"
+        cpu = f"{fields.get('model name', cpu)} ({numbers})"
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     sources = ["git", "status", "--porcelain", "--", ":/", ":!/benchmarks/results", ":!/README.md"]  # not what we write
     changed = subprocess.run(sources, capture_output=True, text=True, check=False)

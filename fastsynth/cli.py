@@ -58,12 +58,16 @@ def preview(
     out: Annotated[Path, typer.Option(help="Where the sheet goes.")] = Path("sheet.png"),
     size: Annotated[int, typer.Option(min=8, help="Side of the images [pixels].")] = 256,
     count: Annotated[int, typer.Option(min=1, help="Number of images.")] = 8,
+    objects: Annotated[tuple[int, int], typer.Option(min=0, help="Least and most objects in an image.")] = (2, 7),
     seed: int = 0,
     device: Device = None,
 ) -> None:
     """Draw a contact sheet of randomized, labelled images of your meshes."""
     where = inputs.device(device)
-    scene = demo.scene(inputs.assets(meshes, where), inputs.photos(photos, where))
+    least, most = objects
+    if least > most:
+        raise ValueError(f"--objects must be the least and the most, but {least} is more than {most}.")
+    scene = demo.scene(inputs.assets(meshes, where), inputs.photos(photos, where), range(least, most + 1))
     frames = fs.render(scene.sample(count, seed=seed), size=(size, size), outputs=sheet.OUTPUTS)
     sheet.contact_sheet(frames, count=count).save(out)
     Console().print(f"{out}: {count} images with boxes, instance masks and depth.", markup=False)

@@ -28,15 +28,16 @@ from fastsynth.demo_detector import Detector
 Batch = tuple[Tensor, list[dict[str, Any]]]
 
 
-def scene(assets: fs.Assets, photos: fs.Textures | None = None) -> fs.Scene:
+def scene(assets: fs.Assets, photos: fs.Textures | None = None, count: range = range(2, 8)) -> fs.Scene:
     """Meshes strewn before a camera, apart from one another; distances suit meshes of any size.
 
     Args:
         assets: The meshes.
         photos: Photographs to stand behind them; without any, gradients of random colours.
+        count: Numbers of meshes in an image.
     """
     return fs.Scene(
-        objects=fs.Objects(assets, count=fs.Choice(range(2, 8)), rotation=fs.UniformRotation(), separate=True),
+        objects=fs.Objects(assets, count=fs.Choice(count), rotation=fs.UniformRotation(), separate=True),
         camera=fs.Camera(elevation=fs.Uniform(fs.deg(-10), fs.deg(80)), fov=fs.deg(34)),
         light=fs.DirectionalLight(direction=fs.UniformHemisphere(), intensity=fs.LogUniform(0.5, 2.0)),
         background=fs.ImageBackground(photos) if photos is not None else fs.GradientBackground(),

@@ -59,6 +59,7 @@ def test_preview_of_files(tmp_path):
     ("arguments", "said"),
     [
         (("preview", "nowhere"), "nowhere"),
+        (("preview", "--objects", 5, 3), "5 is more than 3"),
         (("preview", "."), "nothing matches"),
         (("preview", "--photos", "nowhere"), "nowhere"),
         (("preview", "--photos", "."), "nothing matches"),
