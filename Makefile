@@ -6,6 +6,7 @@
 #   make test   the test suite        make lint   style, types and formats
 #   make bench  speed, into benchmarks/results and the README's table
 #   make wheel  dist/*.whl            make clean
+#   make check-wheel TORCH=torch==2.13.0: the wheel's self-test in a fresh environment with this torch
 PYTHON ?= python3
 TORCH ?= torch>=2.13 torchvision
 MESHES ?=
@@ -15,7 +16,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := $(shell find csrc -type f)
 
-.PHONY: setup demo test lint bench wheel clean
+.PHONY: setup demo test lint bench wheel check-wheel clean
 
 setup: .venv/setup.stamp
 
@@ -57,7 +58,15 @@ bench: setup
 	$(BIN)/python benchmarks/table.py
 
 wheel: .venv/torch.stamp
+	rm -f dist/*.whl
 	$(PIP) wheel . --no-build-isolation --no-deps --wheel-dir dist
+
+check-wheel:
+	test -n "$(wildcard dist/*.whl)" || $(MAKE) wheel
+	rm -rf build/check && $(PYTHON) -m venv build/check
+	build/check/bin/python -m pip --disable-pip-version-check --quiet install $(foreach r,$(TORCH),'$(r)') dist/*.whl
+	sha256sum build/check/lib/python3*/site-packages/fastsynth/_C.abi3.so
+	cd build/check && bin/fastsynth doctor
 
 clean:
 	rm -rf build dist demo.png .venv/setup.stamp fastsynth/_C.abi3.so

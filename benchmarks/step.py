@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import resource
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -24,17 +25,19 @@ BATCH = 64
 
 
 class Files(Dataset):
-    """Images, 16-bit depth and masks as files, decoded by Pillow."""
+    """Images, 16-bit depth and masks as files, decoded by Pillow: colour as `dtype`, float32 in [0, 1] or uint8."""
 
-    def __init__(self, folder: Path, images: int):
-        self.folder, self.images = folder, images
+    def __init__(self, folder: Path, images: int, dtype: torch.dtype):
+        self.folder, self.images, self.dtype = folder, images, dtype
 
     def __len__(self) -> int:
-        return self.images * 8
+        return self.images * 64  # an epoch outlasts a measurement
 
     def __getitem__(self, i: int):
         i %= self.images
-        rgb = torch.from_numpy(np.array(Image.open(self.folder / f"{i}.jpg"))).permute(2, 0, 1)
+        rgb = torch.from_numpy(np.array(Image.open(self.folder / f"{i}.jpg"))).permute(2, 0, 1).contiguous()
+        if self.dtype == torch.float32:
+            rgb = rgb.float() / 255
         depth = torch.from_numpy(np.array(Image.open(self.folder / f"{i}.depth.png")).astype(np.float32)) / 1000
         return rgb, depth, torch.from_numpy(np.array(Image.open(self.folder / f"{i}.mask.png")))
 
@@ -83,10 +86,18 @@ def main() -> None:
 
         return rate(work, BATCH, args.seconds)
 
-    bare = lambda: rate(lambda: fs.render(batch, size, ("rgb", "boxes_2d_tight")), BATCH, args.seconds)  # noqa: E731
+    def bare(*outputs: str) -> float:
+        return rate(lambda: fs.render(batch, size, outputs), BATCH, args.seconds)
+
     step(plain)
     results["dataset step"] = alternate(
-        {"step, boxes": lambda: step(plain), "step, boxes and masks": lambda: step(dataset), "drawing alone": bare},
+        {"step, boxes": lambda: step(plain), "drawing alone": lambda: bare("rgb", "boxes_2d_tight")}, args.rounds
+    )
+    results["dataset step with masks"] = alternate(
+        {
+            "step, boxes and masks": lambda: step(dataset),
+            "drawing alone": lambda: bare("rgb", "boxes_2d_tight", "instance_id"),
+        },
         args.rounds,
     )
 
@@ -95,17 +106,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_files(fs.render(source, size, LABELS, rgb_dtype=torch.uint8), folder)
-        loader = DataLoader(Files(folder, source.images), batch_size=32, num_workers=2, persistent_workers=True)
+        for dtype in (torch.float32, torch.uint8):
+            loader = DataLoader(
+                Files(folder, source.images, dtype), batch_size=32, num_workers=2, persistent_workers=True
+            )
 
-        def read() -> float:
-            epoch = iter(loader)
-            next(epoch)
-            return rate(lambda: next(epoch), 32, min(args.seconds, 0.6))
+            def read(loader: DataLoader = loader) -> float:
+                epoch = iter(loader)
+                for _ in range(8):  # what the workers had decoded ahead is not counted
+                    next(epoch)
+                measured = rate(lambda: next(epoch), 32, args.seconds)
+                time.sleep(0.5)  # the workers still decode ahead, which the other side must not pay for
+                return measured
 
-        draw = lambda: rate(  # noqa: E731
-            lambda: fs.render(source, size, LABELS, rgb_dtype=torch.uint8), source.images, args.seconds
-        )
-        results["disk"] = alternate({"drawn": draw, "decoded from disk, 2 workers": read}, args.rounds)
+            def draw(dtype: torch.dtype = dtype) -> float:
+                work = lambda: fs.render(source, size, LABELS, rgb_dtype=dtype)  # noqa: E731
+                return rate(work, source.images, args.seconds)
+
+            name = "disk" if dtype == torch.float32 else "disk, uint8"
+            results[name] = alternate({"drawn": draw, "decoded from disk, 2 workers": read}, args.rounds)
     for key, value in results.items():
         print(key, value)
     print(save("step", results))
