@@ -19,7 +19,7 @@ from fastsynth.textures import Textures
 #: Said wherever CUDA kernels are missed.
 NO_KERNELS = (
     "not built. Install a CUDA toolkit (nvcc), or `pip install fastsynth[cuda-build]`, and install fastsynth again "
-    "from its source."
+    "from its source, with --no-build-isolation."
 )
 
 
