@@ -42,7 +42,7 @@ def rows() -> list[str]:
         f"{machine['cores']} cores, commit {machine['commit']}; both sides alternate in one run "
         "(`python benchmarks/ratio.py`). "
         f"The whole `SyntheticDataset` step keeps {whole:.0%} of the bare drawing rate at 256 x 256, and drawing is "
-        f"{disk:.1f} times as fast as decoding the same images from disk with two workers "
+        f"{disk:.1f} times as fast as decoding the same images from disk with two workers, colour as float32 "
         "(`python benchmarks/step.py`). No figure is from a GPU yet.",
     ]
     return lines
