@@ -61,8 +61,7 @@ wheel: .venv/torch.stamp
 	rm -f dist/*.whl
 	$(PIP) wheel . --no-build-isolation --no-deps --wheel-dir dist
 
-check-wheel:
-	test -n "$(wildcard dist/*.whl)" || $(MAKE) wheel
+check-wheel: wheel
 	rm -rf build/check && $(PYTHON) -m venv build/check
 	build/check/bin/python -m pip --disable-pip-version-check --quiet install $(foreach r,$(TORCH),'$(r)') dist/*.whl
 	sha256sum build/check/lib/python3*/site-packages/fastsynth/_C.abi3.so

@@ -27,11 +27,13 @@ struct Surface {
   T metallic, roughness;
 };
 
+constexpr float kShConstant = 0.28209479f;  // the first basis function
+
 // Reflected ambient light of a white diffuse surface: real spherical harmonics up to order 2, Ramamoorthi and Hanrahan
 // 2001.
 template <class T>
 FS_HD Vec3<T> ambient_light(const float* sh, Vec3<T> n) {
-  const T basis[9] = {T(0.28209479f),
+  const T basis[9] = {T(kShConstant),
                       T(0.48860251f) * n.y,
                       T(0.48860251f) * n.z,
                       T(0.48860251f) * n.x,
@@ -132,8 +134,8 @@ struct Gloss {
 template <class T>
 FS_HD Vec3<T> reflected_ambient(const Lights& lights, Vec3<T> normal) {
   if (!lights.uniform) return ambient_light(lights.ambient, normal);
-  const Vec3<float> c{max(lights.ambient[0] * 0.28209479f, 0.0f), max(lights.ambient[1] * 0.28209479f, 0.0f),
-                      max(lights.ambient[2] * 0.28209479f, 0.0f)};
+  const Vec3<float> c{max(lights.ambient[0] * kShConstant, 0.0f), max(lights.ambient[1] * kShConstant, 0.0f),
+                      max(lights.ambient[2] * kShConstant, 0.0f)};
   return {T(c.x), T(c.y), T(c.z)};
 }
 

@@ -1,7 +1,7 @@
 // Numbers that stand for one lane (CUDA, checking schedule) or for sixteen (CPU).
 //
 // A kernel is written once over `Float`, `Int` and `Mask`. Where a schedule gives each lane a thread they are
-// float, int32_t and bool; on the CPU they are the structs of wide16.h, one SIMD vector or several. Arithmetic is IEEE
+// float, int32_t and bool; on the CPU they are the structs of blocks.h, one SIMD vector or several. Arithmetic is IEEE
 // single precision without contraction on every side, so both give the same bits.
 #pragma once
 

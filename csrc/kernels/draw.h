@@ -13,6 +13,7 @@ namespace fastsynth {
 struct Draw : DrawView {
   template <class Tile>
   using Shared = DrawShared<Tile>;
+  static constexpr int kBlocksAtOnce = 2;  // shared memory has room for them, and one alone hides little latency
   template <class Tile>
   static constexpr int lanes() {
     return 256;

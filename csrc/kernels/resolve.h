@@ -25,25 +25,12 @@ FS_KERNEL Imaging imaging_of(const DrawView& d, int64_t image) {
 }
 
 // Display value in [0, 1] to 0..255.
-FS_KERNEL uint8_t byte_of(float shown) { return static_cast<uint8_t>(to_int(shown * 255.0f + 0.5f)); }
-
-// Writes display values, planar.
-template <class Tile>
-FS_KERNEL void store_color(const DrawView& d, int64_t image, int32_t width, int32_t height, const Position<Tile>& at,
-                           const typename Tile::Float shown[3], typename Tile::Mask inside) {
-  using Float = typename Tile::Float;
-  const int64_t plane = int64_t(width) * height;
-  const int64_t first = image * 3 * plane + int64_t(at.top) * width + at.left;
-  for (int i = 0; i < 3; ++i) {
-    if (d.rgb_byte) {
-      store_block(d.rgb_byte + first + i * plane, width, to_int(shown[i] * Float(255.0f) + Float(0.5f)), inside);
-    } else {
-      store_block(d.rgb_float + first + i * plane, width, shown[i], inside);
-    }
-  }
+template <class T>
+FS_KERNEL auto byte_of(T shown) {
+  return to_int(shown * T(255.0f) + T(0.5f));
 }
 
-// Takes linear radiance through exposure and the tone curve and writes it.
+// Takes linear radiance through exposure and the tone curve and writes it, planar.
 template <class Tile>
 FS_KERNEL void write_color(const DrawView& d, int64_t image, int32_t width, int32_t height, const Position<Tile>& at,
                            const Imaging& imaging, Vec3<typename Tile::Float> c, typename Tile::Mask inside) {
@@ -51,7 +38,15 @@ FS_KERNEL void write_color(const DrawView& d, int64_t image, int32_t width, int3
   Float shown[3] = {c.x, c.y, c.z};
   if (!d.linear)
     for (int i = 0; i < 3; ++i) shown[i] = develop(shown[i] * Float(imaging.gain[i]), d.look.tone);
-  store_color(d, image, width, height, at, shown, inside);
+  const int64_t plane = int64_t(width) * height;
+  const int64_t first = image * 3 * plane + int64_t(at.top) * width + at.left;
+  for (int i = 0; i < 3; ++i) {
+    if (d.rgb_byte) {
+      store_block(d.rgb_byte + first + i * plane, width, byte_of(shown[i]), inside);
+    } else {
+      store_block(d.rgb_float + first + i * plane, width, shown[i], inside);
+    }
+  }
 }
 
 FS_KERNEL Lights lights_of(const DrawView& d, int64_t image) {
@@ -157,7 +152,7 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
     };
     for (int i = 0; color && i < 3; ++i) {
       const int64_t at = first + (2 * image + i) * plane;
-      if (d.rgb_byte) tile.fill_rows(d.rgb_byte + at, d.width, w, h, byte_of(imaging.flat_shown[i]));
+      if (d.rgb_byte) tile.fill_rows(d.rgb_byte + at, d.width, w, h, uint8_t(byte_of(imaging.flat_shown[i])));
       if (d.rgb_float) tile.fill_rows(d.rgb_float + at, d.width, w, h, imaging.flat_shown[i]);
     }
     fill(d.instance_id, 1, int32_t(-1));
@@ -182,8 +177,7 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
     if (d.instance_id) store_block(d.instance_id + first, d.width, slot, at.inside);
 
     Vec3<Float> radiance;
-    const bool plain = color && imaging.flat && !any(hit);
-    if (color && !all(hit) && !plain)
+    if (color && !all(hit))
       radiance = background_radiance(d.look, image, to_float(at.x), to_float(at.y), float(d.width), float(d.height),
                                      at.inside);
     Float depth(0.0f), distance(0.0f);
@@ -228,12 +222,7 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
         blend<Tile>(normal, load_affine(d.scene.camera_from_world + 16 * image).direction(seen_normal(p, seen)), same);
       }
     });
-    if (plain) {
-      const Float shown[3] = {Float(imaging.flat_shown[0]), Float(imaging.flat_shown[1]), Float(imaging.flat_shown[2])};
-      store_color(d, image, d.width, d.height, at, shown, at.inside);
-    } else if (color) {
-      write_color(d, image, d.width, d.height, at, imaging, radiance, at.inside);
-    }
+    if (color) write_color(d, image, d.width, d.height, at, imaging, radiance, at.inside);
     if (d.triangle_id) store_block(d.triangle_id + first, d.width, triangle, at.inside);
     if (d.semantic_id) store_block(d.semantic_id + first, d.width, semantic, at.inside);
     if (d.depth) store_block(d.depth + first, d.width, depth, at.inside);

@@ -21,11 +21,16 @@ using CudaTile = ThreadTile<CudaLanes>;
 // Blocks of one launch at most; a larger grid goes round again.
 constexpr int64_t kMaxBlocks = (int64_t{1} << 31) - 1;
 
-// Two blocks per multiprocessor at least: shared memory has room for them, and one alone hides little latency.
-constexpr int kBlocksAtOnce = 2;
+// Blocks that a multiprocessor must have registers for: as many as the kernel says, or what nvcc thinks best (0).
+template <class Kernel>
+constexpr int blocks_at_once() {
+  if constexpr (requires { Kernel::kBlocksAtOnce; }) return Kernel::kBlocksAtOnce;
+  return 0;
+}
 
 template <class Kernel>
-__global__ void __launch_bounds__(Kernel::template lanes<CudaTile>(), kBlocksAtOnce) run_tiles(const Kernel kernel, int64_t count) {
+__global__ void __launch_bounds__(Kernel::template lanes<CudaTile>(), blocks_at_once<Kernel>())
+    run_tiles(const Kernel kernel, int64_t count) {
   __shared__ typename Kernel::template Shared<CudaTile> shared;
   for (int64_t index = blockIdx.x; index < count; index += gridDim.x) {
     CudaTile tile;

@@ -1,5 +1,5 @@
-// Memory of the CPU's outputs, kept when a tensor has let go of it and given to the next one: to clear fresh pages takes
-// the system a tenth of the time that a large batch takes to draw.
+// Memory of the CPU's outputs, kept when a tensor has let go of it and given to the next one: a large batch need not
+// wait for the system to clear fresh pages.
 #pragma once
 
 #ifdef __linux__
