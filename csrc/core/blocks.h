@@ -237,6 +237,10 @@ FS_HD Int lookup(const int32_t* table, Int at) {
   FS_PARTS at.v[part] = native::lookup(table, at.v[part]);
   return at;
 }
+FS_HD Int lookup_16(const int32_t* table, Int at) {
+  FS_PARTS at.v[part] = native::lookup_16(table, at.v[part]);
+  return at;
+}
 FS_HD Float lookup(const float* table, Int at) { return as_float(lookup(reinterpret_cast<const int32_t*>(table), at)); }
 
 // 0, 1, 2, ...
@@ -267,6 +271,13 @@ FS_HD int32_t first_of(Int a, Mask active) {
   while (part < kParts - 1 && native::bits_of(active.v[part]) == 0) ++part;
   return native::first_of(a.v[part], active.v[part]);
 }
+// See wide.h.
+FS_HD Float gather_alike(const float* p, Int at, Mask active) {
+  if (!any(active)) return Float(0.0f);
+  const int32_t one = first_of(at, active);
+  if (any(active & (at != Int(one)))) return gather(p, at, active);
+  return Float(p[one]);
+}
 FS_HD int32_t min_over(Int a, Mask active) {
   int32_t least = 0x7fffffff;
   for (uint32_t bits = active.bits(); bits; bits &= bits - 1)
@@ -282,43 +293,50 @@ FS_HD int32_t max_over(Int a, Mask active) {
 
 // See wide.h. A face that several lanes see is read once, where there are few of them.
 struct SixteenRows {
-  Int row[4];
-  Mask active;
-
-  FS_HD SixteenRows(const int32_t* faces, Int face, Mask is_active) : active(is_active) {
+  FS_HD SixteenRows(const int32_t* faces, Int face, Mask active) : active_(active) {
 #ifdef FS_HAS_FEW
     int32_t number[4];
     few_ = native::few(face.v[0], active.v[0], number, which_);
     if (few_) {
-      const auto place = [&](int k) { return reinterpret_cast<const float*>(faces + 4 * int64_t{number[k]}); };
-      native::f column[4];
-      native::spread(place, which_, column);
-      for (int i = 0; i < 4; ++i) row[i].v[0] = (native::i)column[i];
-      for (int k = 0; k < 4; ++k)
-        for (int corner = 0; corner < 3; ++corner) corner_[k][corner] = faces[4 * int64_t{number[k]} + corner];
+      for (int k = 0; k < 4; ++k) __builtin_memcpy(few_row_[k], faces + 4 * int64_t{number[k]}, sizeof few_row_[k]);
       return;
     }
 #endif
-    gather_row<4, 2>(faces, face, active, row);
+    gather_row<4, 2>(faces, face, active, row_);
   }
+  FS_HD Int corner(int i) const { return column(i); }
+  FS_HD Int material() const { return column(3); }
   FS_HD void read(const float* p, int corner, Float out[4]) const {
 #ifdef FS_HAS_FEW
     if (few_) {
       native::f column[4];
-      native::spread([&](int k) { return p + 8 * int64_t{corner_[k][corner]}; }, which_, column);
+      native::spread([&](int k) { return p + 8 * int64_t{few_row_[k][corner]}; }, which_, column);
       for (int i = 0; i < 4; ++i) out[i].v[0] = column[i];
       return;
     }
 #endif
-    gather_row<4, 3>(p, row[corner], active, out);
+    gather_row<4, 3>(p, row_[corner], active_, out);
   }
 
-#ifdef FS_HAS_FEW
  private:
+  Int row_[4];
+  Mask active_;
+#ifdef FS_HAS_FEW
   bool few_;
   native::i which_;
-  int32_t corner_[4][3];
+  alignas(16) int32_t few_row_[4][4];
 #endif
+
+  FS_HD Int column(int i) const {
+#ifdef FS_HAS_FEW
+    if (few_) {
+      Int each;
+      each.v[0] = native::spread_one(few_row_[0][i], few_row_[1][i], few_row_[2][i], few_row_[3][i], which_);
+      return each;
+    }
+#endif
+    return row_[i];
+  }
 };
 
 struct SixteenLanes {

@@ -91,6 +91,7 @@ FS_HD void transposed(const Place& place, f column[4]) {
 
 // table[at] of 64 numbers, at modulo 64.
 FS_HD i lookup(const int32_t* table, i at) { return gather(table, at & 63, ~i{}); }
+FS_HD i lookup_16(const int32_t* table, i at) { return gather(table, at & 15, ~i{}); }
 
 // The number in the first of the active lanes.
 FS_HD int32_t first_of(i a, m active) { return a[__builtin_ctz(bits_of(active))]; }
@@ -101,6 +102,9 @@ FS_HD q keys(i high, i low, int half) {
 }
 FS_HD i low_words(q first, q second) { return __builtin_shuffle((i)first, (i)second, i{0, 2, 4, 6}); }
 FS_HD q min(q a, q b) { return q{a[0] < b[0] ? a[0] : b[0], a[1] < b[1] ? a[1] : b[1]}; }
+
+FS_HD void stream_line(void* to, const void* from) { __builtin_memcpy(to, from, 64); }
+FS_HD void fence() {}
 
 // Numbers 0..255 as bytes.
 FS_HD void store_bytes(uint8_t* p, i a) {

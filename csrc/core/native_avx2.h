@@ -72,6 +72,7 @@ FS_HD void transposed(const Place& place, f column[4]) {
 
 // table[at] of 64 numbers, at modulo 64.
 FS_HD i lookup(const int32_t* table, i at) { return (i)_mm256_i32gather_epi32(table, (__m256i)(at & 63), 4); }
+FS_HD i lookup_16(const int32_t* table, i at) { return (i)_mm256_i32gather_epi32(table, (__m256i)(at & 15), 4); }
 
 // For each set of kept lanes, the lanes in order.
 struct Orders {
@@ -113,6 +114,13 @@ FS_HD i low_words(q first, q second) {
 FS_HD q min(q a, q b) {
   return (q)_mm256_blendv_epi8((__m256i)b, (__m256i)a, _mm256_cmpgt_epi64((__m256i)b, (__m256i)a));
 }
+
+// 64 bytes to an address that is a multiple of 64, past the caches; seen by others after a fence.
+FS_HD void stream_line(void* to, const void* from) {
+  for (int half = 0; half < 2; ++half)
+    _mm256_stream_si256((__m256i*)to + half, _mm256_loadu_si256((const __m256i*)from + half));
+}
+FS_HD void fence() { _mm_sfence(); }
 
 // Numbers 0..255 as bytes.
 FS_HD void store_bytes(uint8_t* p, i a) {

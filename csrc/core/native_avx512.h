@@ -90,6 +90,10 @@ FS_HD i lookup(const int32_t* table, i at) {
   return (i)_mm512_mask_blend_epi32(_mm512_test_epi32_mask((__m512i)at, _mm512_set1_epi32(32)), low, high);
 }
 
+FS_HD i lookup_16(const int32_t* table, i at) {
+  return (i)_mm512_permutexvar_epi32((__m512i)at, _mm512_loadu_si512(table));
+}
+
 // The kept lanes' numbers, moved together.
 #define FS_HAS_COMPRESS 1
 FS_HD i compress(i a, uint32_t kept) { return (i)_mm512_maskz_compress_epi32(mask_of(kept), (__m512i)a); }
@@ -102,15 +106,16 @@ FS_HD int32_t first_of(i a, m active) {
 // Up to four different numbers of the active lanes, and which of them each lane has; false where there are more.
 #define FS_HAS_FEW 1
 FS_HD bool few(i a, m active, int32_t number[4], i& which) {
+  const __m512i none = _mm512_setr_epi32(-1, -2, -3, -4, -5, -6, -7, -8, -9, -10, -11, -12, -13, -14, -15, -16);
+  const __m512i own = _mm512_mask_mov_epi32(none, active, (__m512i)a);  // numbers are not negative
+  const m first = both(active, _mm512_testn_epi32_mask(_mm512_conflict_epi32(own), _mm512_set1_epi32(-1)));
+  const __m512i each = _mm512_maskz_compress_epi32(first, own);  // 0 beyond the last
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(number), _mm512_castsi512_si128(each));
   which = i{};
-#pragma GCC unroll 4
-  for (int k = 0; k < 4; ++k) {
-    number[k] = first_of(a, active);  // 0 where no lane is left
-    const m same = both(active, equal(a, number[k] | i{}));
-    which = select(same, k | i{}, which);
-    active = both(active, inverse(same));
-  }
-  return active == 0;
+#pragma GCC unroll 3
+  for (int k = 1; k < 4; ++k)
+    which = select(equal((i)own, (i)_mm512_permutexvar_epi32(_mm512_set1_epi32(k), each)), k | i{}, which);
+  return __builtin_popcount(first) <= 4;
 }
 // Each lane's column of the four elements at place(which).
 template <class Place>
@@ -120,6 +125,10 @@ FS_HD void spread(const Place& place, i which, f column[4]) {
   all = _mm512_insertf32x4(all, _mm_load_ps(place(2)), 2);
   all = _mm512_insertf32x4(all, _mm_load_ps(place(3)), 3);
   for (int c = 0; c < 4; ++c) column[c] = (f)_mm512_permutexvar_ps((__m512i)((which << 2) + c), all);
+}
+
+FS_HD i spread_one(int32_t a, int32_t b, int32_t c, int32_t d, i which) {
+  return (i)_mm512_permutexvar_epi32((__m512i)which, _mm512_castsi128_si512(_mm_setr_epi32(a, b, c, d)));
 }
 
 // Keys of 64 bits: high above low, for the first or the second half of the lanes.
@@ -134,6 +143,10 @@ FS_HD i low_words(q first, q second) {
   return (i)_mm512_permutex2var_epi32((__m512i)first, even, (__m512i)second);
 }
 FS_HD q min(q a, q b) { return (q)_mm512_min_epi64((__m512i)a, (__m512i)b); }
+
+// 64 bytes to an address that is a multiple of 64, past the caches; seen by others after a fence.
+FS_HD void stream_line(void* to, const void* from) { _mm512_stream_si512((__m512i*)to, _mm512_loadu_si512(from)); }
+FS_HD void fence() { _mm_sfence(); }
 
 // Numbers 0..255 as bytes.
 FS_HD void store_bytes(uint8_t* p, i a) {

@@ -71,13 +71,9 @@ struct Taps {
   }
 };
 
-// Reads four taps in one level. The texture is the same in all lanes, the level is not.
+// Reads four taps of levels of width x height texels, whose first texels are `first`.
 template <class T, class I, class M>
-FS_HD Taps<T, I> taps_at(const Textures& textures, int32_t texture, I level, T u, T v, M active) {
-  const int32_t* info = textures.info + 4 * texture;
-  const int wrap = info[3];
-  const I width = max(shift_right(I(info[0]), level), I(1)), height = max(shift_right(I(info[1]), level), I(1));
-  const I first = gather(textures.offsets + kMaxLevels * texture, level, active);
+FS_HD Taps<T, I> read_taps(const Textures& textures, int wrap, I first, I width, I height, T u, T v, M active) {
   const T x = u * to_float(width) - T(0.5f), y = v * to_float(height) - T(0.5f);
   const T left_of = floor(x), top_of = floor(y);
   const I left = as_whole(left_of), top = as_whole(top_of);
@@ -90,6 +86,15 @@ FS_HD Taps<T, I> taps_at(const Textures& textures, int32_t texture, I level, T u
   taps.part_x = x - left_of;
   taps.part_y = y - top_of;
   return taps;
+}
+
+// The same in one level. The texture is the same in all lanes, the level is not.
+template <class T, class I, class M>
+FS_HD Taps<T, I> taps_at(const Textures& textures, int32_t texture, I level, T u, T v, M active) {
+  const int32_t* info = textures.info + 4 * texture;
+  const I width = max(shift_right(I(info[0]), level), I(1)), height = max(shift_right(I(info[1]), level), I(1));
+  const I first = lookup_16(textures.offsets + kMaxLevels * texture, level);
+  return read_taps(textures, info[3], first, width, height, u, v, active);
 }
 
 // A trilinear lookup between its reads and its arithmetic: texels take their time to come, and other work fits in.
@@ -116,7 +121,8 @@ FS_HD auto look_up(const Textures& textures, int32_t texture, T u, T v, T u_x, T
   Lookup<T, I> lookup;
   lookup.blends = false;
   if (!mips || info[2] <= 1) {
-    lookup.fine = taps_at(textures, texture, I(0), u, v, active);
+    const I first(textures.offsets[kMaxLevels * texture]);
+    lookup.fine = read_taps(textures, info[3], first, I(info[0]), I(info[1]), u, v, active);
     return lookup;
   }
   const T width = to_float(I(info[0])), height = to_float(I(info[1]));

@@ -185,9 +185,12 @@ FS_HD Hit<T> intersect(Vec3<T> v0, Vec3<T> v1, Vec3<T> v2, T ndc_x, T ndc_y, flo
   hit.w1 = min(max(u, T(0.0f)), T(1.0f));
   hit.w2 = min(max(v, T(0.0f)), T(1.0f));
   const T sum = hit.w1 + hit.w2;
-  const T shrink = select(sum > T(1.0f), T(1.0f) / sum, T(1.0f));
-  hit.w1 = hit.w1 * shrink;
-  hit.w2 = hit.w2 * shrink;
+  const auto beyond = sum > T(1.0f);
+  if (any(beyond)) {
+    const T shrink = select(beyond, T(1.0f) / sum, T(1.0f));
+    hit.w1 = hit.w1 * shrink;
+    hit.w2 = hit.w2 * shrink;
+  }
   hit.w0 = max(T(1.0f) - hit.w1 - hit.w2, T(0.0f));
   const T depth = dot(v0, a_d) * scale;
   const T nearest = max(min(min(v0.z, v1.z), v2.z), T(1e-18f)), farthest = max(max(v0.z, v1.z), v2.z);

@@ -72,6 +72,10 @@ FS_HD int32_t floor_int(float x) {
 // What lies at p[index * stride]; inactive lanes read nothing and give 0.
 FS_HD float gather(const float* p, int32_t index, bool active) { return active ? p[index] : 0.0f; }
 FS_HD int32_t gather(const int32_t* p, int32_t index, bool active) { return active ? p[index] : 0; }
+// The same where mostly all active lanes have one index.
+FS_HD float gather_alike(const float* p, int32_t index, bool active) { return gather(p, index, active); }
+// table[at] of a table of 16, for indices that may be anything (read modulo 16).
+FS_HD int32_t lookup_16(const int32_t* table, int32_t at) { return table[at & 15]; }
 // p[row + x0] and p[row + x1], which mostly lie side by side.
 FS_HD void gather_two(const int32_t* p, int32_t row, int32_t x0, int32_t x1, bool active, int32_t& a, int32_t& b) {
   a = gather(p, row + x0, active);
@@ -107,6 +111,8 @@ struct OneRows {
   FS_HD OneRows(const int32_t* faces, int32_t face, bool is_active) : active(is_active) {
     gather_row<4, 2>(faces, face, active, row);
   }
+  FS_HD int32_t corner(int i) const { return row[i]; }
+  FS_HD int32_t material() const { return row[3]; }
   // Four elements of a corner's vertex, whose rows begin at p and are eight long.
   FS_HD void read(const float* p, int corner, float out[4]) const { gather_row<4, 3>(p, row[corner], active, out); }
 };

@@ -40,29 +40,21 @@ FS_KERNEL Edges<E> edges_at(const Triangle<E>& t, int32_t x, int32_t y) {
   return edges;
 }
 
-// The block whose first sample is (x, y): which of its samples does the triangle cover, and is it nearest there?
+// Edge function i at a block's samples, above that at its first.
+template <class Tile, class E>
+FS_KERNEL typename Tile::Int in_block(const Triangle<E>& t, int i) {
+  using Int = typename Tile::Int;
+  return multiply(block_x(Int()), Int(t.step_x[i])) + multiply(block_y(Int()), Int(t.step_y[i]));
+}
+
+// The block whose first sample is (x, y), of which the triangle covers `inside`: is it nearest there?
 // `holes(x, y, inside)` takes away the samples at which an alpha-masked surface is not there.
 template <class Tile, class E, class Vis, class Word, class Holes>
-FS_KERNEL void cover_block(Tile& tile, Vis& visibility, Word* words, const Triangle<E>& t, const Edges<E>& edges,
+FS_KERNEL void write_block(Tile& tile, Vis& visibility, Word* words, const Triangle<E>& t, typename Tile::Mask inside,
                            int32_t x, int32_t y, int32_t first, const Holes& holes) {
   using Float = typename Tile::Float;
   using Int = typename Tile::Int;
-  constexpr int kBlock = Tile::kBlock;
   const Int in_x = block_x(Int()), in_y = block_y(Int());
-  Int inside_all(0);
-  for (int i = 0; i < 3; ++i) {
-    E base = edges.at[i];
-    if constexpr (sizeof(E) == 8) {
-      // Within a block the function changes by less than 2^28, so beyond 2^30 only the sign matters.
-      const E change = E(kBlock - 1) * (max(t.step_x[i], 0) + max(t.step_y[i], 0));
-      if (base + change < 0) return;
-      base = min(base, E(1 << 30));
-    }
-    inside_all =
-        inside_all | (Int(int32_t(base)) + multiply(in_x, Int(t.step_x[i])) + multiply(in_y, Int(t.step_y[i])));
-  }
-  auto inside = inside_all >= Int(0);
-  if (!any(inside)) return;
   const Float dx = to_float(in_x + Int(x - t.origin_x)), dy = to_float(in_y + Int(y - t.origin_y));
   const Float plane = Float(t.z_0) + dx * Float(t.z_x) + dy * Float(t.z_y);
   const Float z = min(max(plane, Float(t.z_min)), Float(t.z_max));
@@ -70,6 +62,23 @@ FS_KERNEL void cover_block(Tile& tile, Vis& visibility, Word* words, const Trian
   inside = holes(in_x + Int(x), in_y + Int(y), inside);
   if (words) tile.cover(words, first, inside);
   visibility.update(first, inside, z, t.id);
+}
+
+// The same, given the edge functions at its first sample: which samples does the triangle cover?
+template <class Tile, class E, class Vis, class Word, class Holes>
+FS_KERNEL void cover_block(Tile& tile, Vis& visibility, Word* words, const Triangle<E>& t, const Edges<E>& edges,
+                           int32_t x, int32_t y, int32_t first, const Holes& holes) {
+  using Int = typename Tile::Int;
+  constexpr int kBlock = Tile::kBlock;
+  Int all(0);
+  for (int i = 0; i < 3; ++i) {
+    // Within a block the function changes by less than 2^28, so beyond 2^30 only the sign matters.
+    const E change = E(kBlock - 1) * (max(t.step_x[i], 0) + max(t.step_y[i], 0));
+    if (edges.at[i] + change < 0) return;
+    all = all | (Int(int32_t(min(edges.at[i], E(1 << 30)))) + in_block<Tile>(t, i));
+  }
+  const auto inside = all >= Int(0);
+  if (any(inside)) write_block(tile, visibility, words, t, inside, x, y, first, holes);
 }
 
 // Blocks of the tile that the triangle's bounds touch.
@@ -135,20 +144,47 @@ FS_KERNEL void cover_small(Tile& tile, Vis& visibility, Word* words, const Small
 }
 
 // The whole triangle by one lane.
-template <class Tile, class E, class Vis, class Word, class Holes>
-FS_KERNEL void cover(Tile& tile, Vis& visibility, Word* words, const Triangle<E>& t, const TileFrame& frame,
+template <class Tile, class Vis, class Word, class Holes>
+FS_KERNEL void cover(Tile& tile, Vis& visibility, Word* words, const Triangle<int32_t>& t, const TileFrame& frame,
+                     const Holes& holes) {
+  using Int = typename Tile::Int;
+  constexpr int kBlock = Tile::kBlock;
+  const BlockRange range = blocks_of<Tile>(t, frame);
+  const int32_t left = frame.left + range.min_x * kBlock, top = frame.top + range.min_y * kBlock;
+  const Edges<int32_t> first = edges_at(t, left, top);
+  Int row[3], across[3], down[3];
+  for (int i = 0; i < 3; ++i) {
+    row[i] = Int(first.at[i]) + in_block<Tile>(t, i);
+    across[i] = Int(t.step_x[i] * kBlock);
+    down[i] = Int(t.step_y[i] * kBlock);
+  }
+  int32_t y = top;
+  for (int32_t by = range.min_y; by < range.max_y; ++by, y += kBlock) {
+    Int edge[3] = {row[0], row[1], row[2]};
+    int32_t x = left;
+    for (int32_t bx = range.min_x; bx < range.max_x; ++bx, x += kBlock) {
+      const auto inside = (edge[0] | edge[1] | edge[2]) >= Int(0);
+      if (any(inside)) write_block(tile, visibility, words, t, inside, x, y, block_start<Tile>(bx, by), holes);
+      for (int i = 0; i < 3; ++i) edge[i] = edge[i] + across[i];
+    }
+    for (int i = 0; i < 3; ++i) row[i] = row[i] + down[i];
+  }
+}
+// The same of one that is too large for 32 bits.
+template <class Tile, class Vis, class Word, class Holes>
+FS_KERNEL void cover(Tile& tile, Vis& visibility, Word* words, const Triangle<int64_t>& t, const TileFrame& frame,
                      const Holes& holes) {
   constexpr int kBlock = Tile::kBlock;
   const BlockRange range = blocks_of<Tile>(t, frame);
-  Edges<E> row = edges_at(t, frame.left + range.min_x * kBlock, frame.top + range.min_y * kBlock);
+  Edges<int64_t> row = edges_at(t, frame.left + range.min_x * kBlock, frame.top + range.min_y * kBlock);
   for (int32_t by = range.min_y; by < range.max_y; ++by) {
-    Edges<E> edges = row;
+    Edges<int64_t> edges = row;
     for (int32_t bx = range.min_x; bx < range.max_x; ++bx) {
       cover_block(tile, visibility, words, t, edges, frame.left + bx * kBlock, frame.top + by * kBlock,
                   block_start<Tile>(bx, by), holes);
-      for (int i = 0; i < 3; ++i) edges.at[i] += E(t.step_x[i]) * kBlock;
+      for (int i = 0; i < 3; ++i) edges.at[i] += int64_t(t.step_x[i]) * kBlock;
     }
-    for (int i = 0; i < 3; ++i) row.at[i] += E(t.step_y[i]) * kBlock;
+    for (int i = 0; i < 3; ++i) row.at[i] += int64_t(t.step_y[i]) * kBlock;
   }
 }
 

@@ -41,10 +41,12 @@ struct Draw : DrawView {
         s[4] = 0;
       });
     if (total || amodal) clear_cover(tile, shared);
+    tile.begin_strips(shared.strip);
     tile.sync();
 
     for (int32_t n = 0; n < scene.instances; ++n) raster_instance(tile, shared, frame, image, n);
     resolve(*this, tile, shared, frame, image);
+    tile.end_strips();
     if (seen) {
       tile.sync();
       tile.for_one(min(scene.instances, kCountedShared), [&](int32_t n) {
@@ -183,7 +185,7 @@ struct Draw : DrawView {
       return [&, material](Mask positive, Mask active) -> Mask {
         const Mask back = active & (p.mirrored ? mask_not(positive) : positive);
         if (!any(back)) return back;
-        return back & mask_not(gather(assets.materials + 7, material << 3, back) > Float(0.5f));
+        return back & mask_not(gather_alike(assets.materials + 7, material << 3, back) > Float(0.5f));
       };
     };
     const auto culled_one = [&](bool positive, int32_t face) {
@@ -214,7 +216,7 @@ struct Draw : DrawView {
         z[i] = lookup(shared.z + g * kMeshletVertices, corner);
       }
       const Int id = (face - Int(p.first_face)) | Int(n << face_bits);
-      const Mask solid = mask_not(gather(assets.materials + 6, row[3] << 3, active) > Float(0.0f));
+      const Mask solid = mask_not(gather_alike(assets.materials + 6, row[3] << 3, active) > Float(0.0f));
       raster.draw(active, x, y, z, face, id, solid, corners, culled_of(row[3]), culled_one, holes);
     });
     if constexpr (Tile::kCooperative) {
@@ -232,7 +234,7 @@ struct Draw : DrawView {
     tile.for_one(1, [&](int32_t) { shared.covered = 0; });
     tile.sync();
     tile.for_blocks(
-        Tile::kSide, width - frame.left, height - frame.top,
+        shared.strip, Tile::kSide, width - frame.left, height - frame.top,
         [&](Int pixel) { return !any(tile.covered(shared.raster.cover, pixel)); },
         [](int32_t, int32_t, int32_t, int32_t) {},
         [&](Int pixel, int32_t in_x, int32_t in_y) {

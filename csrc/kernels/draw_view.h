@@ -39,18 +39,34 @@ struct DrawShared {
   int32_t listed;
   int32_t covered;
   int32_t seen[kCountedShared][5];  // min x, min y, max x, max y, pixels
+  typename Tile::Strip strip;
 };
+
+// Planes of the outputs, by the names of the outputs.
+enum Plane : int {
+  kRgbPlane = 0,
+  kInstancePlane = 3,
+  kTrianglePlane,
+  kSemanticPlane,
+  kDepthPlane,
+  kDistancePlane,
+  kNormalPlane,
+  kObjectPlane = kNormalPlane + 3,
+  kUvPlane = kObjectPlane + 3
+};
+static_assert(kUvPlane + 2 <= kPlanes);
 
 // Where the lanes' samples lie in the image.
 template <class Tile>
 struct Position {
   using Int = typename Tile::Int;
-  int32_t left, top;  // of the block
+  int32_t left, top, in_x;  // of the block: in the image, in the tile
   Int x, y;
   typename Tile::Mask inside;
 
   // Of the block whose first sample is (in_x, in_y) in the tile.
-  FS_KERNEL Position(const TileFrame& frame, int32_t in_x, int32_t in_y) {
+  FS_KERNEL Position(const TileFrame& frame, int32_t block_left, int32_t in_y) {
+    in_x = block_left;
     left = frame.left + in_x;
     top = frame.top + in_y;
     x = block_x(Int()) + Int(left);

@@ -32,8 +32,9 @@ FS_KERNEL auto byte_of(T shown) {
 
 // Takes linear radiance through exposure and the tone curve and writes it, planar.
 template <class Tile>
-FS_KERNEL void write_color(const DrawView& d, int64_t image, int32_t width, int32_t height, const Position<Tile>& at,
-                           const Imaging& imaging, Vec3<typename Tile::Float> c, typename Tile::Mask inside) {
+FS_KERNEL void write_color(const DrawView& d, Tile& tile, DrawShared<Tile>& shared, int64_t image, int32_t width,
+                           int32_t height, const Position<Tile>& at, const Imaging& imaging,
+                           Vec3<typename Tile::Float> c) {
   using Float = typename Tile::Float;
   Float shown[3] = {c.x, c.y, c.z};
   if (!d.linear)
@@ -41,10 +42,11 @@ FS_KERNEL void write_color(const DrawView& d, int64_t image, int32_t width, int3
   const int64_t plane = int64_t(width) * height;
   const int64_t first = image * 3 * plane + int64_t(at.top) * width + at.left;
   for (int i = 0; i < 3; ++i) {
+    const int number = kRgbPlane + i;
     if (d.rgb_byte) {
-      store_block(d.rgb_byte + first + i * plane, width, byte_of(shown[i]), inside);
+      tile.store(shared.strip, number, d.rgb_byte + first + i * plane, width, at.in_x, byte_of(shown[i]), at.inside);
     } else {
-      store_block(d.rgb_float + first + i * plane, width, shown[i], inside);
+      tile.store(shared.strip, number, d.rgb_float + first + i * plane, width, at.in_x, shown[i], at.inside);
     }
   }
 }
@@ -85,10 +87,12 @@ FS_KERNEL TileSeen<Tile> see(const DrawView& d, const Prepared& p, typename Tile
   using Float = typename Tile::Float;
   TileSeen<Tile> seen;
   const typename Tile::FaceRows rows(d.assets.faces, face, active);
-  seen.a = rows.row[0];
-  seen.b = rows.row[1];
-  seen.c = rows.row[2];
-  seen.material = rows.row[3];
+  if (d.assets.vertex_colors) {
+    seen.a = rows.corner(0);
+    seen.b = rows.corner(1);
+    seen.c = rows.corner(2);
+  }
+  seen.material = rows.material();
   Float first[3][4];  // x y z, x of the normal
   for (int i = 0; i < 3; ++i) rows.read(d.assets.vertex_data, i, first[i]);
   const auto at = [&](int i) { return Vec3<Float>{first[i][0], first[i][1], first[i][2]}; };
@@ -144,25 +148,23 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
   const Eye eye = eye_of(d, image);
   const int64_t plane = int64_t(d.width) * d.height;
   const auto background = [&](int32_t in_x, int32_t in_y, int32_t w, int32_t h) {
-    const int64_t first = image * plane + int64_t(frame.top + in_y) * d.width + frame.left + in_x;
-    const auto fill = [&](auto* to, int channels, auto value) {
-      if (!to) return;
-      for (int i = 0; i < channels; ++i)
-        tile.fill_rows(to + first + (image * (channels - 1) + i) * plane, d.width, w, h, value);
+    const int64_t first = int64_t(frame.top + in_y) * d.width + frame.left + in_x;
+    const auto fill = [&](int number, auto* to, int channels, int c, auto value) {
+      if (to)
+        tile.fill(shared.strip, number + c, to + first + (image * channels + c) * plane, d.width, in_x, w, h, value);
     };
-    for (int i = 0; color && i < 3; ++i) {
-      const int64_t at = first + (2 * image + i) * plane;
-      if (d.rgb_byte) tile.fill_rows(d.rgb_byte + at, d.width, w, h, uint8_t(byte_of(imaging.flat_shown[i])));
-      if (d.rgb_float) tile.fill_rows(d.rgb_float + at, d.width, w, h, imaging.flat_shown[i]);
+    for (int c = 0; c < 3; ++c) {
+      fill(kRgbPlane, d.rgb_byte, 3, c, uint8_t(byte_of(imaging.flat_shown[c])));
+      fill(kRgbPlane, d.rgb_float, 3, c, imaging.flat_shown[c]);
+      fill(kNormalPlane, d.normals, 3, c, 0.0f);
+      fill(kObjectPlane, d.object_coordinates, 3, c, 0.0f);
     }
-    fill(d.instance_id, 1, int32_t(-1));
-    fill(d.triangle_id, 1, int32_t(-1));
-    fill(d.semantic_id, 1, int32_t(-1));
-    fill(d.depth, 1, 0.0f);
-    fill(d.distance, 1, 0.0f);
-    fill(d.normals, 3, 0.0f);
-    fill(d.object_coordinates, 3, 0.0f);
-    fill(d.uv, 2, 0.0f);
+    fill(kInstancePlane, d.instance_id, 1, 0, int32_t(-1));
+    fill(kTrianglePlane, d.triangle_id, 1, 0, int32_t(-1));
+    fill(kSemanticPlane, d.semantic_id, 1, 0, int32_t(-1));
+    fill(kDepthPlane, d.depth, 1, 0, 0.0f);
+    fill(kDistancePlane, d.distance, 1, 0, 0.0f);
+    for (int c = 0; c < 2; ++c) fill(kUvPlane, d.uv, 2, c, 0.0f);
   };
   const auto is_background = [&](Int pixel) {
     return (!color || imaging.flat) && !any(shared.raster.visibility.id(pixel) >= Int(0));
@@ -171,10 +173,7 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
     const Position<Tile> at(frame, in_x, in_y);
     const Int number = shared.raster.visibility.id(pixel);
     const Mask hit = at.inside & (number >= Int(0));
-    const int64_t first = image * plane + int64_t(at.top) * d.width + at.left;
-    const int64_t first_3 = first + 2 * image * plane;
     const Int slot = select(hit, number >> d.face_bits, Int(-1));
-    if (d.instance_id) store_block(d.instance_id + first, d.width, slot, at.inside);
 
     Vec3<Float> radiance;
     if (color && !all(hit))
@@ -222,24 +221,30 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
         blend<Tile>(normal, load_affine(d.scene.camera_from_world + 16 * image).direction(seen_normal(p, seen)), same);
       }
     });
-    if (color) write_color(d, image, d.width, d.height, at, imaging, radiance, at.inside);
-    if (d.triangle_id) store_block(d.triangle_id + first, d.width, triangle, at.inside);
-    if (d.semantic_id) store_block(d.semantic_id + first, d.width, semantic, at.inside);
-    if (d.depth) store_block(d.depth + first, d.width, depth, at.inside);
-    if (d.distance) store_block(d.distance + first, d.width, distance, at.inside);
-    const auto store_3 = [&](float* to, Vec3<Float> v) {
-      store_block(to + first_3, d.width, v.x, at.inside);
-      store_block(to + first_3 + plane, d.width, v.y, at.inside);
-      store_block(to + first_3 + 2 * plane, d.width, v.z, at.inside);
+    if (color) write_color(d, tile, shared, image, d.width, d.height, at, imaging, radiance);
+    const int64_t first = int64_t(at.top) * d.width + at.left;
+    const auto store = [&](int number, auto* to, int channels, int c, auto value) {
+      if (to)
+        tile.store(shared.strip, number + c, to + first + (image * channels + c) * plane, d.width, in_x, value,
+                   at.inside);
     };
-    if (d.normals) store_3(d.normals, normal);
-    if (d.object_coordinates) store_3(d.object_coordinates, object);
-    if (d.uv) {
-      store_block(d.uv + first + image * plane, d.width, uv.x, at.inside);
-      store_block(d.uv + first + (image + 1) * plane, d.width, uv.y, at.inside);
-    }
+    const auto store_3 = [&](int number, float* to, Vec3<Float> v) {
+      store(number, to, 3, 0, v.x);
+      store(number, to, 3, 1, v.y);
+      store(number, to, 3, 2, v.z);
+    };
+    store(kInstancePlane, d.instance_id, 1, 0, slot);
+    store(kTrianglePlane, d.triangle_id, 1, 0, triangle);
+    store(kSemanticPlane, d.semantic_id, 1, 0, semantic);
+    store(kDepthPlane, d.depth, 1, 0, depth);
+    store(kDistancePlane, d.distance, 1, 0, distance);
+    store_3(kNormalPlane, d.normals, normal);
+    store_3(kObjectPlane, d.object_coordinates, object);
+    store(kUvPlane, d.uv, 2, 0, uv.x);
+    store(kUvPlane, d.uv, 2, 1, uv.y);
   };
-  tile.for_blocks(Tile::kSide, d.width - frame.left, d.height - frame.top, is_background, background, block);
+  tile.for_blocks(shared.strip, Tile::kSide, d.width - frame.left, d.height - frame.top, is_background, background,
+                  block);
 }
 
 // Colour at `grid` x `grid` samples a pixel, averaged in linear light.
@@ -279,9 +284,9 @@ FS_KERNEL void resolve_grid(const DrawView& d, Tile& tile, DrawShared<Tile>& sha
       });
       sum = sum + radiance;
     }
-    write_color(d, image, width, height, at, imaging, sum * Float(1.0f / float(d.grid * d.grid)), at.inside);
+    write_color(d, tile, shared, image, width, height, at, imaging, sum * Float(1.0f / float(d.grid * d.grid)));
   };
-  tile.for_blocks(side, width - pixels.left, height - pixels.top, never, nothing, block);
+  tile.for_blocks(shared.strip, side, width - pixels.left, height - pixels.top, never, nothing, block);
 }
 
 template <class Tile>

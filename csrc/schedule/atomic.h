@@ -6,6 +6,8 @@
 
 namespace fastsynth {
 
+constexpr int kPlanes = 16;  // that a pass over a picture writes at most
+
 FS_KERNEL void atomic_add(int32_t* p, int32_t value) {
 #ifdef __CUDA_ARCH__
   ::atomicAdd(p, value);

@@ -17,13 +17,13 @@ struct CpuTile : SixteenLanes {
   int64_t index;
 
   static constexpr int kSide = 256;  // pixels along the side of a raster tile: 512 KiB of visibility (docs/design/0004)
-  static constexpr int kStrip = 64;  // pixels across of which blocks are visited row by row
   static constexpr int kGroup = 1;   // meshlets at a time
   static constexpr bool kCooperative = false;  // are large triangles shared among the lanes?
   template <int kPixels>
   using Visibility = KeyVisibility<kPixels>;
   template <int N>
   using Records = Collected<N>;
+  using Strip = FS_ISA::Strip;
   using CoverWord = uint16_t;  // coverage of one 4 x 4 block
 
   // Runs body(i, active) for 0 <= i < count.
@@ -43,11 +43,11 @@ struct CpuTile : SixteenLanes {
   // numbers their samples, (x, y) is the first. Blocks one after another for which plain(pixel) holds are given to
   // run(x, y, w, h) at once: a picture is mostly background, and a row is filled faster than its blocks are.
   template <class Plain, class Run, class F>
-  FS_HD void for_blocks(int32_t side, int32_t width, int32_t height, Plain&& plain, Run&& run, F&& body) {
+  FS_HD void for_blocks(Strip& strip, int32_t side, int32_t width, int32_t height, Plain&& plain, Run&& run, F&& body) {
     const int32_t across = fastsynth::min(width, side), down = fastsynth::min(height, side);
-    for (int32_t left = 0; left < across; left += kStrip)
+    for (int32_t left = 0; left < across; left += Strip::kWidth)
       for (int32_t y = 0; y < down; y += 4) {
-        const int32_t row = (y >> 2) * (side >> 2), end = fastsynth::min(left + kStrip, across);
+        const int32_t row = (y >> 2) * (side >> 2), end = fastsynth::min(left + Strip::kWidth, across);
         int32_t begin = left;  // of the run
         for (int32_t x = left; x < end; x += 4) {
           const Int pixel = Int((row + (x >> 2)) << 4) + lane_numbers();
@@ -57,14 +57,20 @@ struct CpuTile : SixteenLanes {
           begin = x + 4;
         }
         if (begin < end) run(begin, y, end - begin, fastsynth::min(down - y, 4));
+        strip.flush(end - left, fastsynth::min(down - y, 4));
       }
   }
-  // Fills w x h elements from p; rows are `stride` apart.
-  template <class T>
-  FS_HD void fill_rows(T* p, int64_t stride, int32_t w, int32_t h, T value) {
-    for (int32_t y = 0; y < h; ++y)
-      for (int32_t x = 0; x < w; ++x) p[y * stride + x] = value;
+  // What for_blocks' bodies write, by the number of its plane: a block, and a run of one value.
+  FS_HD void begin_strips(Strip& strip) { strip.used = 0; }
+  template <class T, class V>
+  FS_HD void store(Strip& strip, int number, T* p, int64_t stride, int32_t x, V v, Mask) {
+    strip.store(number, p, stride, x % Strip::kWidth, v);
   }
+  template <class T>
+  FS_HD void fill(Strip& strip, int number, T* p, int64_t stride, int32_t x, int32_t w, int32_t h, T value) {
+    strip.fill(number, p, stride, x % Strip::kWidth, w, h, value);
+  }
+  FS_HD void end_strips() { native::fence(); }
   // Runs body(i) for 0 <= i < count, the lanes taking turns where they are threads.
   template <class F>
   FS_HD void for_one(int32_t count, F&& body) {

@@ -78,10 +78,23 @@ FS_HD Extent extent(Mask active) {
 FS_HD Int block_x(Int) { return lane_numbers() & 3; }
 FS_HD Int block_y(Int) { return lane_numbers() >> 2; }
 
+// Elements of T, in the lanes' order; bytes of numbers 0..255.
+template <class T, class V>
+FS_HD auto pieces(const T*, V x) {
+  return keep(x);
+}
+struct KeptBytes {
+  alignas(16) uint8_t value[16];
+};
+FS_HD KeptBytes pieces(const uint8_t*, Int x) {
+  KeptBytes bytes;
+  FS_PARTS native::store_bytes(bytes.value + part * native::kLanes, x.v[part]);
+  return bytes;
+}
+
 // Writes a block whose first pixel lies at p; rows are `stride` apart.
 template <class T, class V>
-FS_HD void store_rows(T* p, int64_t stride, const V* values, Mask active) {
-  const uint32_t bits = active.bits();
+FS_HD void store_rows(T* p, int64_t stride, const V* values, uint32_t bits) {
   if (bits == 0xffff) {
     for (int row = 0; row < 4; ++row) __builtin_memcpy(p + row * stride, values + 4 * row, 4 * sizeof(T));
     return;
@@ -93,14 +106,66 @@ FS_HD void store_rows(T* p, int64_t stride, const V* values, Mask active) {
 }
 template <class T, class V>
 FS_HD void store_block(T* p, int64_t stride, V x, Mask active) {
-  store_rows(p, stride, keep(x).value, active);
+  store_rows(p, stride, pieces(p, x).value, active.bits());
 }
-// Values 0..255.
-FS_HD void store_block(uint8_t* p, int64_t stride, Int x, Mask active) {
-  alignas(16) uint8_t bytes[16];
-  FS_PARTS native::store_bytes(bytes + part * native::kLanes, x.v[part]);
-  store_rows(p, stride, bytes, active);
+
+template <class T>
+FS_HD void fill_rows(T* p, int64_t stride, int32_t w, int32_t h, T value) {
+  for (int32_t y = 0; y < h; ++y)
+    for (int32_t x = 0; x < w; ++x) p[y * stride + x] = value;
 }
+
+// A strip of blocks of a picture's planes, put together here and then sent past the caches line by line: a line that
+// is written in parts is read from memory first.
+struct Strip {
+  static constexpr int kWidth = 64, kPitch = 4 * kWidth;  // [pixels], [bytes]
+  struct To {
+    char* first;
+    int64_t stride, size;  // [bytes] between rows, of an element
+  };
+  alignas(64) char row[kPlanes][4][kPitch];
+  To to[kPlanes];
+  uint32_t used;  // planes, a bit each
+
+  // A block of plane `number`, `x` pixels from the strip's left; its first pixel belongs at p.
+  template <class T, class V>
+  FS_HD void store(int number, T* p, int64_t stride, int32_t x, V v) {
+    store_rows(claim(number, p - x, stride) + x, kPitch / int64_t(sizeof(T)), pieces(p, v).value, 0xffffu);
+  }
+  // The same value in w x h pixels.
+  template <class T>
+  FS_HD void fill(int number, T* p, int64_t stride, int32_t x, int32_t w, int32_t h, T value) {
+    if (w < kWidth) return fill_rows(claim(number, p - x, stride) + x, kPitch / int64_t(sizeof(T)), w, h, value);
+    alignas(64) T line[64 / sizeof(T)];
+    for (T& each : line) each = value;
+    for (int32_t y = 0; y < h; ++y)
+      for (int32_t i = 0; i < w; i += 64 / int32_t(sizeof(T))) send(p + y * stride + i, line, sizeof line);
+  }
+  // Sends what was stored of the strip's w x h pixels.
+  FS_HD void flush(int32_t w, int32_t h) {
+    for (; used; used &= used - 1) {
+      const int number = __builtin_ctz(used);
+      for (int32_t y = 0; y < h; ++y)
+        send(to[number].first + y * to[number].stride, row[number][y], w * to[number].size);
+    }
+  }
+
+ private:
+  template <class T>
+  FS_HD T* claim(int number, T* first, int64_t stride) {
+    used |= 1u << number;
+    to[number] = {reinterpret_cast<char*>(first), stride * int64_t(sizeof(T)), int64_t(sizeof(T))};
+    return reinterpret_cast<T*>(row[number][0]);
+  }
+  FS_HD void send(void* p, const void* from, int64_t bytes) {
+    char* at = static_cast<char*>(p);
+    const char* source = static_cast<const char*>(from);
+    if (reinterpret_cast<uintptr_t>(at) % 64 == 0)
+      for (; bytes >= 64; bytes -= 64, at += 64, source += 64) native::stream_line(at, source);
+    if (bytes > 0) __builtin_memcpy(at, source, bytes);
+  }
+};
+
 // Writes each lane's element.
 template <class T, class V>
 FS_HD void scatter(T* p, Int index, V x, Mask active) {

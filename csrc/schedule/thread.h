@@ -14,6 +14,7 @@ struct ThreadTile : OneLane, Base {
   using CoverWord = uint32_t;
   template <int N>
   struct Records {};
+  struct Strip {};
   static constexpr bool kCooperative = true;
 
   template <class F>
@@ -25,14 +26,20 @@ struct ThreadTile : OneLane, Base {
     for_each(groups * count, [&](int32_t i, bool active) { body(i / count, i % count, active); });
   }
   template <class Plain, class Run, class F>
-  FS_KERNEL void for_blocks(int32_t side, int32_t width, int32_t height, Plain&&, Run&&, F&& body) {
+  FS_KERNEL void for_blocks(Strip&, int32_t side, int32_t width, int32_t height, Plain&&, Run&&, F&& body) {
     for (int32_t i = this->lane(); i < side * side; i += this->lanes()) {
       const int32_t x = i % side, y = i / side;
       if (x < width && y < height) body(i, x, y);
     }
   }
+  FS_KERNEL void begin_strips(Strip&) {}
+  template <class T, class V>
+  FS_KERNEL void store(Strip&, int, T* p, int64_t, int32_t, V v, bool active) {
+    if (active) *p = static_cast<T>(v);
+  }
   template <class T>
-  FS_KERNEL void fill_rows(T*, int64_t, int32_t, int32_t, T) {}
+  FS_KERNEL void fill(Strip&, int, T*, int64_t, int32_t, int32_t, int32_t, T) {}
+  FS_KERNEL void end_strips() {}
   template <class F>
   FS_KERNEL void for_one(int32_t count, F&& body) {
     for (int32_t i = this->lane(); i < count; i += this->lanes()) body(i);
