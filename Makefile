@@ -47,7 +47,7 @@ lint: .venv/lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/clang-format --dry-run -Werror $(filter %.h %.cpp %.cu %.cuh,$(SOURCES) $(wildcard tests/csrc/*))
+	$(BIN)/clang-format --dry-run -Werror $(filter %.h %.cpp %.cu %.cuh,$(SOURCES) $(wildcard tests/csrc/* tests/ptx/*))
 
 bench: setup
 	$(BIN)/python -m pytest -q benchmarks/test_throughput.py --benchmark-json=benchmarks/results/throughput.json

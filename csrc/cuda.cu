@@ -9,15 +9,15 @@ struct Cuda {
   // On the current stream of the tensor's device. No synchronisation.
   template <class Kernel>
   static void run(const Tensor& like, const Kernel& kernel) {
-    const int64_t count = tile_count(kernel, CudaTile::kSide, 0);
-    if (count == 0) return;
-    const int32_t device = like.get_device_index();
-    const torch::stable::accelerator::DeviceGuard guard(device);
-    const auto stream = static_cast<cudaStream_t>(torch::stable::accelerator::getCurrentStream(device).nativeHandle());
-    const unsigned blocks = unsigned(count < kMaxBlocks ? count : kMaxBlocks);
-    run_tiles<<<blocks, Kernel::template lanes<CudaTile>(), 0, stream>>>(kernel, count);
-    const cudaError_t error = cudaGetLastError();
-    STD_TORCH_CHECK(error == cudaSuccess, "fastsynth: kernel launch failed: ", cudaGetErrorString(error));
+    launch(kernel, [&](const Launch& grid, int64_t tiles) {
+      const int32_t device = like.get_device_index();
+      const torch::stable::accelerator::DeviceGuard guard(device);
+      const auto stream =
+          static_cast<cudaStream_t>(torch::stable::accelerator::getCurrentStream(device).nativeHandle());
+      run_tiles<<<unsigned(grid.blocks), unsigned(grid.threads), 0, stream>>>(kernel, tiles);
+      const cudaError_t error = cudaGetLastError();
+      STD_TORCH_CHECK(error == cudaSuccess, "fastsynth: kernel launch failed: ", cudaGetErrorString(error));
+    });
   }
 
   static Tensor output(const Tensor& like, const std::vector<int64_t>& shape, ScalarType type) {

@@ -1,28 +1,13 @@
-// Every operator's signature: the table of contents.
+// The library as Python and torch see it: its operators, and what was built.
 #include <Python.h>
 
 #include <string>
 
+#include "ops/schema.h"
 #include "ops/tensor.h"
 #include "schedule/isa.h"
 
-STABLE_TORCH_LIBRARY(fastsynth, m) {
-  m.def(
-      "draw(Tensor[] assets, Tensor[] scene, Tensor[] photos, int height, int width, int grid, int face_bits, int "
-      "outputs, "
-      "int shading, int tone, bool mips, bool linear, bool bytes, float near, float lod) -> Tensor[]");
-  m.def("transform(Tensor vertices, Tensor matrices) -> Tensor");
-  m.def("rasterize(Tensor clip, Tensor faces, Tensor ranges, int height, int width, int cull) -> Tensor[]");
-  m.def("interpolate(Tensor attributes, Tensor faces, Tensor triangle_id, Tensor barycentric) -> Tensor");
-  m.def("texture(Tensor[] levels, Tensor uv, Tensor uv_da, int wrap, bool nearest) -> Tensor");
-  m.def("blur(Tensor image, Tensor sigma, int radius) -> Tensor");
-  m.def(
-      "develop(Tensor linear, Tensor exposure, Tensor white_balance, Tensor noise, Tensor normal, int tone, bool "
-      "bytes) -> Tensor");
-  m.def("reduce(Tensor instance_id, int instances) -> Tensor");
-  m.def("uniform(Tensor index, int seed, int stream, int count) -> Tensor");
-  m.def("normal(Tensor key, int count) -> Tensor");
-}
+STABLE_TORCH_LIBRARY(fastsynth, m) { fastsynth::define_ops(m); }
 
 namespace {
 

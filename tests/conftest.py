@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from ptx.record import Interpreter, compile_ptx, compile_recorder
 
 CUDA = pytest.param("cuda", marks=pytest.mark.cuda)
 
@@ -24,6 +26,24 @@ def pytest_collection_modifyitems(items):
 def device(request):
     """Each device in turn, torch.device."""
     return torch.device(request.param)
+
+
+@pytest.fixture(scope="session")
+def tools():
+    """nvcc and a C++ compiler."""
+    nvcc, compiler = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc"), shutil.which("g++")
+    if nvcc is None or compiler is None:
+        pytest.skip("needs nvcc and g++")
+    return nvcc, compiler
+
+
+@pytest.fixture(scope="session")
+def interpreter(tools, tmp_path_factory):
+    """The compiled CUDA kernels, run without a GPU."""
+    folder = tmp_path_factory.mktemp("ptx")
+    ptx = compile_ptx(tools[0], folder / "cuda.ptx")
+    compile_recorder(tools[1], folder / "record.so")
+    return Interpreter(ptx, folder / "record.so")
 
 
 @pytest.fixture(scope="session")

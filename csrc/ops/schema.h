@@ -1,0 +1,25 @@
+// Every operator's signature: the table of contents.
+#pragma once
+
+namespace fastsynth {
+
+template <class Library>
+void define_ops(Library& m) {
+  m.def(
+      "draw(Tensor[] assets, Tensor[] scene, Tensor[] photos, int height, int width, int grid, int face_bits, int "
+      "outputs, "
+      "int shading, int tone, bool mips, bool linear, bool bytes, float near, float lod) -> Tensor[]");
+  m.def("transform(Tensor vertices, Tensor matrices) -> Tensor");
+  m.def("rasterize(Tensor clip, Tensor faces, Tensor ranges, int height, int width, int cull) -> Tensor[]");
+  m.def("interpolate(Tensor attributes, Tensor faces, Tensor triangle_id, Tensor barycentric) -> Tensor");
+  m.def("texture(Tensor[] levels, Tensor uv, Tensor uv_da, int wrap, bool nearest) -> Tensor");
+  m.def("blur(Tensor image, Tensor sigma, int radius) -> Tensor");
+  m.def(
+      "develop(Tensor linear, Tensor exposure, Tensor white_balance, Tensor noise, Tensor normal, int tone, bool "
+      "bytes) -> Tensor");
+  m.def("reduce(Tensor instance_id, int instances) -> Tensor");
+  m.def("uniform(Tensor index, int seed, int stream, int count) -> Tensor");
+  m.def("normal(Tensor key, int count) -> Tensor");
+}
+
+}  // namespace fastsynth
