@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -19,17 +21,13 @@ def expect(op: str, **specs: tuple[Tensor, str, torch.dtype]) -> dict[str, int]:
     """
     sizes: dict[str, int] = {}
     owner: dict[str, str] = {}
-    first_name, first = next((name, value) for name, (value, _, _) in specs.items())
-    for name, (value, shape, dtype) in specs.items():
+    for name, (value, _, dtype) in specs.items():
         if not isinstance(value, Tensor):
             raise TypeError(f"{op}(): `{name}` must be a tensor, but is {type(value).__name__}.")
         if value.dtype != dtype:
             raise TypeError(f"{op}(): `{name}` must be {dtype}, but is {value.dtype}. Call .to({dtype}) on it.")
-        if value.device != first.device:
-            raise ValueError(
-                f"{op}(): all tensors must be on one device, but `{first_name}` is on {first.device} "
-                f"and `{name}` is on {value.device}."
-            )
+    one_device(op, {name: value for name, (value, _, _) in specs.items()})
+    for name, (value, shape, _) in specs.items():
         axes = shape.split()
         if value.ndim != len(axes):
             raise ValueError(f"{op}(): `{name}` must have shape [{', '.join(axes)}], but has {list(value.shape)}.")
@@ -42,3 +40,18 @@ def expect(op: str, **specs: tuple[Tensor, str, torch.dtype]) -> dict[str, int]:
                 )
             owner.setdefault(axis, name)
     return sizes
+
+
+def one_device(op: str, tensors: Mapping[str, Tensor]) -> None:
+    """Check that tensors share one device: a kernel that is given another's pointers reads memory that is not there.
+
+    Raises:
+        ValueError: they do not.
+    """
+    first_name, first = next(iter(tensors.items()))
+    for name, value in tensors.items():
+        if value.device != first.device:
+            raise ValueError(
+                f"{op}(): all tensors must be on one device, but `{first_name}` is on {first.device} "
+                f'and `{name}` is on {value.device}. Call .to("{first.device}") on the latter, or move the former.'
+            )

@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from fastsynth import annotate
+from fastsynth.graph import Graphed
 from fastsynth.render import render
 from fastsynth.scene import Scene
-from fastsynth.types import OUTPUTS
+from fastsynth.types import OUTPUTS, Frames
 
 Target = dict[str, Any]
 
@@ -27,21 +28,23 @@ class Batch(Sequence[tuple[Tensor, Target]]):
 
     Attributes:
         images: float32 or uint8 [B, 3, H, W].
-        targets: One dict an image.
+        targets: One dict an image; or one of tensors [B, ...], where they are padded.
     """
 
-    def __init__(self, images: Tensor, targets: list[Target]) -> None:
+    def __init__(self, images: Tensor, targets: list[Target] | Target) -> None:
         self.images, self.targets = images, targets
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.images)
 
     def __getitem__(self, row: Any) -> Any:
+        if isinstance(self.targets, dict):
+            return self.images[row], {name: value[row] for name, value in self.targets.items()}
         return self.images[row], self.targets[row]
 
 
-def collate(batch: Sequence[tuple[Tensor, Target]]) -> tuple[Tensor, list[Target]]:
-    """Images [B, 3, H, W] and a list of targets: a batch as it was drawn, or pairs that were drawn alone.
+def collate(batch: Sequence[tuple[Tensor, Target]]) -> tuple[Tensor, Any]:
+    """Images [B, 3, H, W] and targets: of a batch as it was drawn; or of pairs that were drawn alone, as a list.
 
     Example:
         >>> images, targets = collate([(torch.zeros(3, 2, 2), {"labels": torch.ones(1)})] * 4)
@@ -68,13 +71,31 @@ class _Drawer:
         min_pixels: int,
         samples: int,
         rgb_dtype: torch.dtype,
+        padded: bool,
+        graph: bool,
     ) -> None:
         for name in annotations:
             if name not in (*OUTPUTS, _MASKS):
                 raise ValueError(
                     f"SyntheticDataset: there is no annotation {name!r}. Available: {', '.join((*OUTPUTS, _MASKS))}."
                 )
+        if padded and transform is not None:
+            raise ValueError(
+                "SyntheticDataset: `transform` takes the objects of one image, but `padded` targets hold those of a "
+                "batch. Leave one of them out, and transform the batch where it is used."
+            )
+        if graph and not padded:
+            raise ValueError(
+                "SyntheticDataset: `graph=True` needs targets whose shapes do not depend on what is seen. "
+                "Ask for `padded=True` too."
+            )
+        if graph and scene.device.type != "cuda":
+            raise ValueError(
+                f"SyntheticDataset: `graph=True` needs a CUDA scene, but this one lives on {scene.device}. "
+                'Move it by scene.to("cuda"), or leave `graph` out.'
+            )
         self.scene, self.seed, self.transform = scene, seed, transform
+        self.padded, self.graph = padded, Graphed(self.step) if graph else None
         self.size = (int(size[0]), int(size[1]))
         self.masks = _MASKS in annotations
         self.extra = tuple(name for name in annotations if name not in (*_ALWAYS, _MASKS))
@@ -95,11 +116,11 @@ class _Drawer:
                 f"SyntheticDataset: this scene lives on {device} and cannot be drawn in a DataLoader worker process.\n"
                 "Rendering is already asynchronous on the GPU; use DataLoader(..., num_workers=0)."
             )
-        height, width = self.size
-        with torch.no_grad():
-            batch = self.scene.sample(index, self.seed, aspect=width / height)
-            frames = render(batch, self.size, self.outputs, **self.options)
-            targets = annotate.targets(frames, masks=self.masks, image_ids=index, **self.filter)
+        numbers = torch.tensor(index, dtype=torch.int64).to(device, non_blocking=True)
+        if self.padded:
+            images, targets = self.graph(numbers, (self.seed, device)) if self.graph else self.step(numbers)
+            return Batch(images, targets)
+        frames, targets = self._drawn(numbers)
         for row, target in enumerate(targets):
             target.update({name: getattr(frames, name)[row] for name in self.extra})
         images = frames.rgb
@@ -107,6 +128,19 @@ class _Drawer:
             pairs = [self.transform(image, target) for image, target in zip(images, targets, strict=True)]
             images, targets = collate(pairs)
         return Batch(images, targets)
+
+    def step(self, index: Tensor) -> tuple[Tensor, Target]:
+        """Images and padded targets of the images of these numbers, int64 [B] on the device: waits for nothing."""
+        frames, targets = self._drawn(index)
+        return frames.rgb, {**targets, **{name: getattr(frames, name) for name in self.extra}}
+
+    @torch.no_grad()
+    def _drawn(self, index: Tensor) -> tuple[Frames, Any]:
+        height, width = self.size
+        batch = self.scene.sample(index, self.seed, aspect=width / height)
+        frames = render(batch, self.size, self.outputs, **self.options)
+        options = {"masks": self.masks, "padded": self.padded, **self.filter}
+        return frames, annotate.targets(frames, image_ids=index, **options)
 
 
 class SyntheticDataset(Dataset[tuple[Tensor, Target]]):
@@ -128,6 +162,13 @@ class SyntheticDataset(Dataset[tuple[Tensor, Target]]):
         min_pixels: Least number of its pixels that must be seen.
         samples: Samples a pixel of the images: 1, 4 or 16.
         rgb_dtype: torch.float32 for [0, 1] or torch.uint8 for 0..255.
+        padded: Give the targets of a batch as one dict of tensors with a row for each of the N slots and ``valid``
+            bool [B, N], see :func:`fastsynth.annotate.targets`. Nothing then waits for the GPU; as a list, targets wait
+            once a batch, for the numbers of their objects. Not with `transform`.
+        graph: Capture the step of a batch in a CUDA graph at the first batch, and replay it for those of the same
+            size; needs `padded`. What is given out are copies. A smaller batch is drawn without the graph, and a
+            larger one captures anew. Values of the scene's buffers, such as bounds of distributions, may change in
+            place; everything else of the scene stays as it was at the capture.
 
     Example:
         >>> import fastsynth as fs
@@ -155,10 +196,14 @@ class SyntheticDataset(Dataset[tuple[Tensor, Target]]):
         min_pixels: int = 1,
         samples: int = 1,
         rgb_dtype: torch.dtype = torch.float32,
+        padded: bool = False,
+        graph: bool = False,
     ) -> None:
         if length < 1:
             raise ValueError(f"SyntheticDataset: `length` must be at least 1, but is {length}.")
-        self._drawer = _Drawer(scene, size, annotations, seed, transform, min_visible, min_pixels, samples, rgb_dtype)
+        self._drawer = _Drawer(
+            scene, size, annotations, seed, transform, min_visible, min_pixels, samples, rgb_dtype, padded, graph
+        )
         self.length = length
         # In shared memory, so that workers that outlive an epoch see the next one.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
@@ -207,7 +252,7 @@ class SyntheticDataset(Dataset[tuple[Tensor, Target]]):
         return self._drawer.draw(rows)
 
 
-class SyntheticStream(IterableDataset[tuple[Tensor, list[Target]]]):
+class SyntheticStream(IterableDataset[tuple[Tensor, Any]]):
     """Batches without end, divided among workers and ranks so that none is drawn twice.
 
     Give it to a `DataLoader` with ``batch_size=None``. Batch b holds the images of indices b * batch_size on. Each
@@ -226,6 +271,8 @@ class SyntheticStream(IterableDataset[tuple[Tensor, list[Target]]]):
         min_pixels: Least number of its pixels that must be seen.
         samples: Samples a pixel of the images.
         rgb_dtype: torch.float32 or torch.uint8.
+        padded: Give one dict a batch.
+        graph: Replay batches from a CUDA graph.
 
     Example:
         >>> import fastsynth as fs
@@ -251,12 +298,16 @@ class SyntheticStream(IterableDataset[tuple[Tensor, list[Target]]]):
         min_pixels: int = 1,
         samples: int = 1,
         rgb_dtype: torch.dtype = torch.float32,
+        padded: bool = False,
+        graph: bool = False,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"SyntheticStream: `batch_size` must be at least 1, but is {batch_size}.")
         if (rank is None) != (ranks is None):
             raise ValueError("SyntheticStream: give both `rank` and `ranks`, or neither.")
-        self._drawer = _Drawer(scene, size, annotations, seed, transform, min_visible, min_pixels, samples, rgb_dtype)
+        self._drawer = _Drawer(
+            scene, size, annotations, seed, transform, min_visible, min_pixels, samples, rgb_dtype, padded, graph
+        )
         self.batch_size = batch_size
         shared = torch.distributed.is_available() and torch.distributed.is_initialized()
         self.rank = rank if rank is not None else torch.distributed.get_rank() if shared else 0
@@ -274,7 +325,7 @@ class SyntheticStream(IterableDataset[tuple[Tensor, list[Target]]]):
         self._drawer.seed = state["seed"]
         self._drawn = self._start = state["drawn"]
 
-    def __iter__(self) -> Iterator[tuple[Tensor, list[Target]]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, Any]]:
         worker = get_worker_info()
         workers, number = (worker.num_workers, worker.id) if worker is not None else (1, 0)
         self._drawn, self._start = self._start, 0

@@ -42,7 +42,7 @@ def render(
         :class:`~fastsynth.types.Frames`.
 
     Raises:
-        ValueError: an unknown output, a wrong size, or more instances than the ids can name.
+        ValueError: an unknown output, a wrong size, more instances than the ids can name, or tensors on two devices.
         RuntimeError: on the CPU, a mesh that the assets do not have. On CUDA it is not drawn.
 
     Example:

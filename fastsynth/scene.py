@@ -195,7 +195,7 @@ class Scene(Randomizer):
         """
         device = self.device
         if isinstance(images, Tensor):
-            index = images.to(device)
+            index = images.to(device, non_blocking=images.device.type == "cpu")
         elif isinstance(images, int):
             index = torch.arange(images, device=device)
         else:

@@ -205,13 +205,12 @@ class Frames:
     outputs: dict[str, Tensor] = field(repr=False)
 
     def __getattr__(self, name: str) -> Tensor:
-        outputs = object.__getattribute__(self, "__dict__").get("outputs", {})
-        if name in outputs:
-            return outputs[name]
+        if name != "outputs" and name in self.outputs:  # a copy that is being made has no outputs yet
+            return self.outputs[name]
         if name in OUTPUTS:
             raise AttributeError(
                 f"Frames: `{name}` was not drawn. Ask for it: "
-                f"render(..., outputs=({', '.join(map(repr, [*outputs, name]))}))."
+                f"render(..., outputs=({', '.join(map(repr, [*self.outputs, name]))}))."
             )
         raise AttributeError(f"Frames has no attribute {name!r}.")
 

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "fastsynth"
 # From the bottom up: a module may import what stands on a row above its own here; a package counts as one module.
 LAYERS = (
     # what anyone may use
-    {"_expect", "_C", "report"},
+    {"_expect", "_C", "report", "graph"},
     # functions of tensors, and files made into tensors
     {"ops", "geometry", "textures", "lod", "labels", "safe_files"},
     {"assets", "random"},

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
+from fastsynth._expect import one_device
 from fastsynth.ops import _library  # noqa: F401
 
 #: The tensors of the data model in the order in which the kernel takes them.
@@ -23,6 +24,13 @@ SCENE: tuple[str, ...] = tuple(
         "light_cone ambient base_color metallic roughness texture_id background_color photo_id photo_crop exposure "
         "white_balance"
     ).split()
+)
+# All of them in the words of the caller, for errors; the batch first, since its device is the one that is meant.
+_NAMES = (
+    *(f"batch.{name}" for name in SCENE),
+    *(f"batch.assets.{name}" for name in ASSETS),
+    *(f"batch.assets.textures.{name}" for name in TEXTURES),
+    *(f"batch.photos.{name}" for name in TEXTURES),
 )
 #: What can be asked for, in the order in which it comes back.
 OUTPUTS: tuple[str, ...] = tuple(
@@ -50,7 +58,7 @@ def draw(
     near: float,
     lod: float,
 ) -> dict[str, Tensor]:
-    """Draws a batch. The tensors are those of the data model, checked by the caller.
+    """Draws a batch. The tensors are those of the data model, checked by the caller but for their device.
 
     This is the layer below :func:`fastsynth.render`, which is what to call.
 
@@ -72,7 +80,11 @@ def draw(
 
     Returns:
         The outputs that were asked for.
+
+    Raises:
+        ValueError: tensors on two devices.
     """
+    one_device("render", dict(zip(_NAMES, (*scene, *assets, *photos), strict=True)))
     wanted = sum(1 << OUTPUTS.index(name) for name in outputs)
     drawn = torch.ops.fastsynth.draw(
         assets,

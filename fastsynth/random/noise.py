@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 
-@functools.lru_cache(maxsize=4096)
 def stream_number(name: str) -> int:
     """The number of the stream of this name, as a signed 64-bit integer.
 
@@ -26,6 +25,15 @@ def stream_number(name: str) -> int:
         >>> stream_number("camera.distance") == stream_number("camera.distance") != stream_number("camera.roll")
         True
     """
+    return _stream_number(name)
+
+
+# What torch.compiler.assume_constant_result does, without its import of the compiler: a hash cannot be traced.
+stream_number._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
+@functools.lru_cache(maxsize=4096)
+def _stream_number(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode()).digest()[:8], "little", signed=True)
 
 
