@@ -5,6 +5,7 @@
 #               (MESHES=folder PHOTOS=folder: with files of yours)
 #   make test   the test suite        make lint   style, types and formats
 #   make bench  speed, into benchmarks/results and the README's table
+#   make gpu    all that only a GPU can show: tests, sanitizers, throughput, into benchmarks/results/gpu.json
 #   make wheel  dist/*.whl            make clean
 #   make check-wheel TORCH=torch==2.13.0: the wheel's self-test in a fresh environment with this torch
 PYTHON ?= python3
@@ -16,7 +17,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := $(shell find csrc -type f)
 
-.PHONY: setup demo test lint bench wheel check-wheel clean
+.PHONY: setup demo test lint bench gpu wheel check-wheel clean
 
 setup: .venv/setup.stamp
 
@@ -56,6 +57,12 @@ bench: setup
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/soak.py
 	$(BIN)/python benchmarks/table.py
+
+# The check comes before anything is built.
+gpu:
+	$(PYTHON) benchmarks/gpu.py --check
+	$(MAKE) setup
+	$(BIN)/python benchmarks/gpu.py
 
 wheel: .venv/torch.stamp
 	rm -f dist/*.whl
