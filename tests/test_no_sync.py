@@ -39,6 +39,7 @@ class Watch(TorchDispatchMode):
     (CUDA programming guide, "Asynchronous concurrent execution").
     """
 
+    from_host = 0  # copies that were allowed
     # They read a result back inside, without showing it in their shapes.
     READ_BACK = (aten._linalg_check_errors.default,)
 
@@ -56,6 +57,8 @@ class Watch(TorchDispatchMode):
             blocks = False
         if blocks:
             raise Wait(f"{func}: a copy from the host that waits")
+        if func in (aten._to_copy.default, aten.copy_.default):
+            self.from_host += "cpu" in given and "cuda" in out
         return made
 
 
@@ -70,7 +73,7 @@ def fake_gpu(scene):
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         scene = scene.to("cuda")
         mode.allow_non_fake_inputs = False
-        with Watch():
+        with Watch() as scene.watch:
             yield scene
 
 
@@ -191,6 +194,17 @@ def test_the_whole_step_of_a_dataset_does_not_wait():
             data._drawer.draw([5, 2])
         )  # below the epoch, host memory that fake tensors cannot be read in
     assert kinds(drawn) == {"cuda"} and shapes({"": drawn[0], **drawn[1]}) == shapes({"": expected[0], **expected[1]})
+
+
+@scenes
+def test_the_captured_step_copies_nothing_from_the_host(make):
+    """A graph would copy again from memory of the host that is long given away."""
+    data = fs.SyntheticDataset(make(), 8, size=SIZE, annotations=("instance_mask", *OUTPUTS), padded=True)
+    with fake_gpu(data.scene) as scene:
+        data._drawer.step(torch.zeros(IMAGES, dtype=torch.int64, device="cuda"))
+        assert scene.watch.from_host == 0
+        data._drawer.draw([5, 2])
+        assert scene.watch.from_host == 1  # the indices
 
 
 def test_labels_in_space_do_not_wait():
