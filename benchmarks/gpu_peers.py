@@ -3,8 +3,8 @@
 A peer takes the scenes, which of them to draw, the size and whether labels are wanted, and returns a function that
 draws: uint8 colour [B, H, W, 3] and, with labels, slots int32 [B, H, W] (-1 = background) and depth float32
 [B, H, W] [m]. Vertices and poses lie on the device beforehand, and are brought together within the time that is taken,
-as ours are. Written from the peers' documentation; none has run
-yet, and ids are compared with ours before any is timed.
+as ours are. Written from the peers' documentation; the tests play the interfaces of nvdiffrast and PyTorch3D. None has
+run on a GPU yet, and ids are compared with ours before any is timed.
 """
 
 from __future__ import annotations
@@ -154,7 +154,8 @@ def pytorch3d(scenes: Scenes, rows: list[int], size: int, labels: bool, device: 
             at = torch.cat([normal, c.uvs], 1)[c.faces.long()]  # [F, 3, 5]
             pixel = interpolate_face_attributes(face, weight, at)[..., 0, :]
             grid = (2 * pixel[..., 3:] - 1).flatten(0, 1)[None]
-            texel = torch.nn.functional.grid_sample(c.atlas.movedim(-1, 1), grid, align_corners=False)
+            image = c.atlas.movedim(-1, 1)
+            texel = torch.nn.functional.grid_sample(image, grid, padding_mode="border", align_corners=False)
             texel = texel[0].movedim(0, -1).unflatten(0, (len(part), size))
             rgb = c.shaded(pixel[..., :3], texel, face >= 0)
             if not labels:

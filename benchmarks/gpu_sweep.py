@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from workloads import OUTPUTS, batch_of, own
 
-from peers.scenes import Scenes, standard_scenes  # isort: skip
+from peers.scenes import Scenes, standard_scenes  # isort: skip  # pyright: ignore[reportMissingImports]
 
 import fastsynth as fs
 

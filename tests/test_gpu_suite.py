@@ -6,11 +6,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
+import torch.nn.functional as F
+from peers.scenes import scenes_of
 
 import fastsynth as fs
+from fastsynth.ops import Fragments
 
 ROOT = Path(__file__).parents[1]
 SENTENCE = "this machine has no GPU that CUDA can use"
@@ -32,7 +36,9 @@ def gpu_sweep(monkeypatch):
 
 @pytest.fixture(scope="module")
 def batch():
-    return fs.Scene(fs.Objects(fs.procedural.primitives(), count=2)).sample(3, seed=0)
+    light, background = fs.DirectionalLight(color=(1.0, 1.0, 1.0)), fs.ColorBackground((0.2, 0.3, 0.4))
+    scene = fs.Scene(fs.Objects(fs.procedural.primitives(), count=2), light=light, background=background)
+    return scene.sample(3, seed=0).replace(tone="linear", filter="bilinear")
 
 
 @without_gpu
@@ -115,3 +121,86 @@ def test_wrong_ids_are_never_timed(gpu_sweep, batch):
     assert "ids differ" in gpu_sweep.wrong(batch, shifted, 16)
     empty = batch.replace(mesh_id=torch.full_like(batch.mesh_id, -1))
     assert "draws nothing" in gpu_sweep.wrong(empty, gpu_sweep.ours(empty, CPU), 16)
+
+
+def module(name, monkeypatch, **contents):
+    """A module in the place of one that is not installed."""
+    stand_in = ModuleType(name)
+    stand_in.__dict__.update(contents)
+    monkeypatch.setitem(sys.modules, name, stand_in)
+    return stand_in
+
+
+def weights(barycentric):
+    return torch.cat([barycentric, 1 - barycentric.sum(-1, keepdim=True)], -1)
+
+
+@pytest.fixture
+def nvdiffrast(monkeypatch):
+    """Its documented interface, played by `fs.ops`."""
+
+    def rasterize(context, pos, tri, resolution, ranges, grad_db):
+        assert pos.is_contiguous() and tri.dtype == ranges.dtype == torch.int32 and ranges.device == CPU
+        drawn = [fs.ops.rasterize(pos[None], tri, resolution, ranges=part[None]) for part in ranges]
+        ids, barycentric = (torch.cat([getattr(d, n) for d in drawn]) for n in ("triangle_id", "barycentric"))
+        return torch.cat([barycentric, torch.zeros_like(barycentric[..., :1]), ids[..., None] + 1.0], -1), None
+
+    def interpolate(attr, rast, tri):
+        fragments = Fragments(rast[..., 3].int() - 1, rast[..., :2].contiguous(), rast[..., 2].contiguous())
+        return torch.cat([fs.ops.interpolate(attr[None], tri, part) for part in each(fragments)]), None
+
+    def each(fragments):
+        parts = (fragments.triangle_id, fragments.barycentric, fragments.depth)
+        return [Fragments(*(part[i : i + 1] for part in parts)) for i in range(len(parts[0]))]
+
+    def texture(tex, uv, filter_mode, boundary_mode):
+        assert uv.is_contiguous() and (filter_mode, boundary_mode) == ("linear", "clamp")
+        return fs.ops.texture(tex, uv.flatten(0, 1)[None].contiguous(), wrap="clamp").view(*uv.shape[:-1], 3)
+
+    parts = {"rasterize": rasterize, "interpolate": interpolate, "texture": texture}
+    torch_part = module("nvdiffrast.torch", monkeypatch, RasterizeCudaContext=lambda device: None, **parts)
+    module("nvdiffrast", monkeypatch, torch=torch_part)
+
+
+@pytest.fixture
+def pytorch3d(monkeypatch):
+    """Its documented interface, played by `fs.ops`."""
+
+    def rasterize_meshes(meshes, image_size, z_clip_value, perspective_correct, cull_backfaces, **options):
+        assert options == {"blur_radius": 0.0, "faces_per_pixel": 1} and perspective_correct and cull_backfaces
+        found, first = [], 0
+        for vertices, faces in zip(*meshes, strict=True):
+            z = vertices[:, 2:]  # x points left and y up
+            clip = torch.cat([-vertices[:, :2] * z, z - 2 * z_clip_value, z], 1)[None]
+            drawn = fs.ops.rasterize(clip, faces.int(), (image_size, image_size))
+            hit = drawn.triangle_id >= 0
+            ids, depth = torch.where(hit, drawn.triangle_id + first, -1).long(), torch.where(hit, drawn.depth, -1.0)
+            found.append((ids[..., None], depth[..., None], weights(drawn.barycentric)[..., None, :]))
+            first += len(faces)
+        return *(torch.cat(part) for part in zip(*found, strict=True)), None
+
+    def interpolate_face_attributes(face, weight, attributes):
+        return (attributes[face.clamp(min=0)] * weight[..., None]).sum(-2) * (face >= 0)[..., None]
+
+    for name in ("pytorch3d", "pytorch3d.renderer", "pytorch3d.renderer.mesh"):
+        module(name, monkeypatch)
+    module("pytorch3d.ops", monkeypatch, interpolate_face_attributes=interpolate_face_attributes)
+    module("pytorch3d.renderer.mesh.rasterize_meshes", monkeypatch, rasterize_meshes=rasterize_meshes)
+    module("pytorch3d.structures", monkeypatch, Meshes=lambda vertices, faces: (vertices, faces))
+
+
+@pytest.mark.parametrize("name", ["nvdiffrast", "pytorch3d"])
+def test_a_peer_is_told_to_draw_the_same(name, request, gpu_sweep, batch, monkeypatch):
+    request.getfixturevalue(name)
+    peer, scenes = gpu_sweep.gpu_peers.PEERS[name], scenes_of(batch)
+    monkeypatch.setattr(gpu_sweep.gpu_peers, "IMAGES", 2)  # three images are drawn in two calls
+    rgb, ids, depth = peer(scenes, [0, 1, 2], 32, True, CPU)()
+    frames = fs.render(batch, (32, 32), ("rgb", "instance_id", "depth"), rgb_dtype=torch.uint8)
+    assert torch.equal(ids, frames.instance_id) and (ids >= 0).any()
+    # At the steep edge of a triangle, depth hangs on how corners were snapped.
+    assert torch.isclose(depth, frames.depth, atol=1e-3, rtol=1e-3).float().mean() > 0.98
+    assert F.l1_loss(rgb.float(), frames.rgb.movedim(1, -1).float()) < 1  # of 255
+    results = gpu_sweep.sweep(CPU, (16,), (1, 4), batch=batch, scenes=scenes, seconds=0.01, peers={name: peer})
+    assert [row["images/s"] > 0 for row in results["renderers"][name]] == [True] * 4
+    other = gpu_sweep.sweep(CPU, (16,), (1,), batch=batch[1:3], scenes=scenes, peers={name: peer})
+    assert "of its ids are ours" in other["renderers"][name]
