@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from ptx.record import Interpreter, compile_ptx, compile_recorder
+from toolchain import COMPILER, NVCC
 
 CUDA = pytest.param("cuda", marks=pytest.mark.cuda)
 
@@ -31,10 +31,9 @@ def device(request):
 @pytest.fixture(scope="session")
 def tools():
     """nvcc and a C++ compiler."""
-    nvcc, compiler = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc"), shutil.which("g++")
-    if nvcc is None or compiler is None:
+    if NVCC is None or COMPILER is None:
         pytest.skip("needs nvcc and g++")
-    return nvcc, compiler
+    return NVCC, COMPILER
 
 
 @pytest.fixture(scope="session")

@@ -5,15 +5,12 @@ schedule (a thread for each lane, a real barrier) and wants the same bits of all
 """
 
 import re
-import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-import torch
+from toolchain import COMPILER, NVCC, ROOT, cuda_flags
 
-ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "tests" / "csrc").glob("*.cpp"))
 FLAGS = "-std=c++20 -O1 -g1 -DFS_ISA=base -fopenmp-simd -ffp-contract=off -Wall -Wextra -Wno-psabi -pthread".split()
 # Vectors of sixteen wrap by intention, as in the build; what lanes that are threads compute must not overflow at all.
@@ -23,8 +20,6 @@ ADDRESS = (
     "-fno-sanitize-address-use-after-scope"
 ).split()
 THREAD = ["-fsanitize=thread"]
-COMPILER = shutil.which("g++")
-NVCC = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs g++")
@@ -122,12 +117,10 @@ def test_nvcc_compiles_for_every_architecture_within_budget(tmp_path):
     known = subprocess.run([NVCC, "--list-gpu-code"], capture_output=True, text=True, check=True).stdout
     wanted = [arch for arch in ARCHITECTURES if f"sm_{arch}" in known.split()]
     assert wanted, f"this nvcc knows none of {ARCHITECTURES}"
-    cmake = (ROOT / "csrc" / "CMakeLists.txt").read_text()
-    flags = re.search(r"COMPILE_LANGUAGE:CUDA>:([^>]*)>", cmake)
-    assert flags and "-Werror=all-warnings" in flags[1] and "--fmad=false" in flags[1]
-    command = [NVCC, "-std=c++20", "-O3", *flags[1].split(";"), "-Xptxas", "-v", "-Xcompiler", "-fPIC"]
+    flags = cuda_flags()
+    assert {"-Werror=all-warnings", "--fmad=false"} <= set(flags)
+    command = [NVCC, *flags, "-Xptxas", "-v", "-Xcompiler", "-fPIC"]
     command += [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in wanted]
-    command += ["-DTORCH_TARGET_VERSION=0x020d000000000000", "-isystem", str(Path(torch.__file__).parent / "include")]
     command += ["-c", str(ROOT / "csrc" / "cuda.cu"), "-o", str(tmp_path / "cuda.o")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr[-4000:]

@@ -10,7 +10,6 @@ from test_ops import CASES
 
 import fastsynth as fs
 
-INT = torch.int32
 # The same for compute capability 7.5 to 12.0: CUDA C++ Programming Guide, "Technical Specifications per Compute
 # Capability". Parameters: 4 KB before CUDA 12.1.
 MOST_THREADS, MOST_BLOCKS, REGISTERS, PARAMETERS, WARP = 1024, 2**31 - 1, 65536, 4096, 32
@@ -21,7 +20,7 @@ def nothing(launched):
     return ()
 
 
-def batch_of(images, instances=1):
+def batch_of(images):
     """The first image's fields again and again."""
     batch = make_batch()
     fields = {

@@ -25,16 +25,25 @@ add.s64 %rd0, %rd0, %rd1;
 """
 
 
-def run(body, data=None, threads=32, blocks=1, declare="", dtype: type = np.int64, writable=True, seed=0):
+def run(body, *arguments, **options):
     """What a kernel leaves in eight bytes for each thread."""
-    data = np.zeros(threads, np.uint64) if data is None else np.array(data).view(np.uint64).copy()
+    return run_program(body, *arguments, **options)[0]
+
+
+def run_program(body, data=None, threads=32, blocks=1, declare="", dtype: type = np.int64, writable=True, seed=0):
+    """The same, and the program with its counts."""
+    given = np.zeros(threads, np.uint64) if data is None else np.array(data).view(np.uint64)
+    room = np.zeros(len(given) + 8, np.uint64)  # to begin at a multiple of 64 bytes, as tensors do
+    data = room[-room.ctypes.data % 64 // 8 :][: len(given)]
+    data[:] = given
     memory = Global()
     memory.watch(data.ctypes.data, data.nbytes, writable)
     lines = re.sub(r"(\$\w+): ", r"\1:\n", "\n".join(f"{line.strip()};" for line in body.split(";") if line.strip()))
     text = HEAD + declare + ADDRESS + lines + "\nret;\n}\n"
     params = int(data.ctypes.data).to_bytes(8, "little") + (77).to_bytes(4, "little")
-    Program(parse(text)["k"]).launch(memory, range(blocks), blocks, threads, params, seed)
-    return data.view(dtype)
+    program = Program(parse(text)["k"])
+    program.launch(memory, range(blocks), blocks, threads, params, seed)
+    return data.view(dtype), program
 
 
 def result(body, kind, values=(), dtype: type = np.int64):
@@ -231,7 +240,8 @@ def test_an_atomic_gives_what_was_there():
     ("body", "says"),
     [
         ("ex2.approx.f32 %f1, %f2", "unknown instruction"),
-        ("add.f32 %f1, %f2, %f3", "rounds in a way"),
+        ("add.f32 %f1, %f2, %f3", "may be contracted"),
+        ("mul.f32 %f1, %f2, %f3", "may be contracted"),
         ("add.s32 %rd5, %rd6, %rd7", "has 8 bytes"),
         ("ld.global.u64 %rd5, [%rd0+8]", "belong to no tensor"),
         ("ld.global.u64 %rd5, [%rd0+4]", "not aligned"),
@@ -249,7 +259,7 @@ def test_an_atomic_gives_what_was_there():
          "another thread has written"),
         ("shl.b32 %r1, %r0, 2; st.shared.u32 [%r1], %r0; bar.sync 0; xor.b32 %r2, %r1, 4; ld.shared.u32 %r2, [%r2];"
          "st.shared.u32 [%r1], %r0", "another thread has read"),
-        ("atom.shared.exch.b32 %r1, [pool], %r0", "nobody wrote"),
+        ("atom.shared.or.b32 %r1, [pool], %r0", "nobody wrote"),
     ],
 )  # fmt: skip
 def test_what_must_not_be_is_an_error_that_names_the_line(body, says):
@@ -275,3 +285,30 @@ def test_atomic_reads_may_meet_atomic_writes():
             threads=64,
             declare=SHARED,
         )
+
+
+def test_an_atomic_write_does_not_hide_a_plain_one_of_its_thread():
+    body = """
+    setp.eq.s32 %p1, %r0, 0; @%p1 st.shared.u32 [pool], 0; bar.sync 0; @%p1 st.shared.u32 [pool], 1;
+    @%p1 atom.shared.or.b32 %r1, [pool], 1; @!%p1 atom.shared.or.b32 %r1, [pool], 2
+    """
+    with pytest.raises(PtxError, match="another thread has written"):
+        run(body, declare=SHARED)
+
+
+def test_what_is_counted():
+    body = """
+    ld.global.u64 %rd5, [%rd0]; shl.b32 %r1, %r0, 7; st.shared.u32 [%r1], %r0; and.b32 %r2, %r0, 96;
+    setp.lt.s32 %p1, %r0, 16; @!%p1 bra $end; st.global.u32 [%rd0], %r0;
+    atom.shared.add.u32 %r3, [%r1], 1; $end: mov.u32 %r4, 0
+    """
+    _, program = run_program(body, declare=".shared .align 8 .b8 pool[4096];\n")
+    assert program.traffic == {
+        **{"global reads": 1, "global read bytes": 256, "global read sectors": 8, "shared writes": 1},
+        **{"shared conflicts": 31, "global writes": 1, "global write bytes": 64, "global write sectors": 4},
+        **{"shared atomics": 1, "shared atomics at one place": 0},
+    }
+    assert [program.runs[i] for i in range(3)] == [1, 1, 1] and [program.lane_runs[i] for i in range(3)] == [32, 16, 32]
+    _, program = run_program("setp.eq.s32 %p1, %r0, 0; @%p1 st.shared.u32 [pool], 0; bar.sync 0;"
+                             "atom.shared.add.u32 %r3, [pool], 1", declare=SHARED)  # fmt: skip
+    assert program.traffic["shared atomics at one place"] == 31

@@ -64,11 +64,11 @@ struct Position {
   Int x, y;
   typename Tile::Mask inside;
 
-  // Of the block whose first sample is (in_x, in_y) in the tile.
-  FS_KERNEL Position(const TileFrame& frame, int32_t block_left, int32_t in_y) {
-    in_x = block_left;
+  // Of the block whose first sample is (x_in_tile, y_in_tile) in the tile.
+  FS_KERNEL Position(const TileFrame& frame, int32_t x_in_tile, int32_t y_in_tile) {
+    in_x = x_in_tile;
     left = frame.left + in_x;
-    top = frame.top + in_y;
+    top = frame.top + y_in_tile;
     x = block_x(Int()) + Int(left);
     y = block_y(Int()) + Int(top);
     inside = (x < Int(frame.width)) & (y < Int(frame.height));

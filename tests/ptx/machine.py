@@ -6,11 +6,12 @@ from collections import Counter
 
 import numpy as np
 
-from ptx.memory import Global, Local, Shared
+from ptx.memory import WORD, Global, Local, Shared
 from ptx.parse import EXIT, Kernel, PtxError
 from ptx.translate import CLASSES, DTYPES, Translator
 
 LANES = 32
+SECTOR, BANKS = 32, 32  # [bytes] that global memory moves at least; words of shared memory that come at once
 _ALL = np.arange(LANES)
 
 
@@ -18,8 +19,10 @@ class Program:
     """A kernel made ready to run, and what running it has counted.
 
     Attributes:
-        runs: How often each basic block was run by a warp, and by a lane.
-        traffic: Accesses of warps by kind.
+        runs, lane_runs: How often each basic block was run by a warp, and by a lane.
+        traffic: Accesses of warps by kind: their number; of global ones also bytes and sectors of 32 bytes, of shared
+            ones the turns that a warp takes because words share a bank, of atomics the lanes that find another of
+            their warp at their place.
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -142,9 +145,7 @@ class Warp:
 
     # Memory
 
-    def _pieces(self, space, where, lanes, size, writes, atomic, what):
-        addresses = np.broadcast_to(np.asarray(where, np.int64), LANES)[lanes]
-        self._count(space, addresses, size, writes)
+    def _pieces(self, space, addresses, lanes, size, writes, atomic, what):
         if space == "global":
             return self.block.memory.pieces(addresses, size, writes, what)
         if space == "local":
@@ -152,15 +153,17 @@ class Warp:
         access = self.block.shared.write if writes else self.block.shared.read
         return access(addresses, self.threads[lanes], size, atomic, what)
 
-    def _count(self, space, addresses, size, writes) -> None:
-        traffic, kind = self.program.traffic, f"{space} {'write' if writes else 'read'}"
-        traffic[f"{kind}s"] += 1
-        if space == "global":
-            traffic[f"{kind} sectors"] += len(np.unique(addresses >> 5)) if size <= 32 else 0
-            traffic[f"{kind} bytes"] += size * len(addresses)
+    def _count(self, kind: str, space: str, addresses, size: int) -> None:
+        traffic = self.program.traffic
+        traffic[f"{space} {kind}s"] += 1
+        if kind == "atomic":
+            traffic[f"{space} atomics at one place"] += len(addresses) - len(np.unique(addresses))
+        elif space == "global":  # aligned, so none reaches into the next sector
+            traffic[f"global {kind} sectors"] += len(np.unique(addresses // SECTOR))
+            traffic[f"global {kind} bytes"] += size * len(addresses)
         elif space == "shared":
-            words = np.unique(addresses >> 2)
-            traffic["shared conflicts"] += int(np.bincount(words & 31).max()) - 1
+            words = np.unique(addresses // WORD)
+            traffic["shared conflicts"] += int(np.bincount(words % BANKS).max()) - 1
 
     def load(self, space, where, outs, dtype, m, volatile, what) -> None:
         lanes = np.flatnonzero(m)
@@ -169,13 +172,15 @@ class Warp:
         item = np.dtype(dtype).itemsize
         if space == "param":
             for k, out in enumerate(outs):
-                at = np.broadcast_to(where, LANES)[lanes] + k * item
+                at = _each(where, lanes) + k * item
                 if (at % item).any() or (at < 0).any() or (at > len(self.block.params) - item).any():
                     raise PtxError(f"{what}: leaves the {len(self.block.params)} bytes of parameters")
                 content = np.frombuffer(self.block.params, np.uint8)
                 out[lanes] = _as(content, dtype)[at // item]
             return
-        for here, content, at in self._pieces(space, where, lanes, item * len(outs), False, volatile, what):
+        addresses = _each(where, lanes)
+        self._count("read", space, addresses, item * len(outs))
+        for here, content, at in self._pieces(space, addresses, lanes, item * len(outs), False, volatile, what):
             values = _as(content, dtype)
             for k, out in enumerate(outs):
                 out[lanes[here]] = values[at // item + k]
@@ -185,25 +190,26 @@ class Warp:
         if len(lanes) == 0:
             return
         item = np.dtype(dtype).itemsize
-        for here, content, at in self._pieces(space, where, lanes, item * len(values), True, False, what):
+        addresses = _each(where, lanes)
+        self._count("write", space, addresses, item * len(values))
+        for here, content, at in self._pieces(space, addresses, lanes, item * len(values), True, False, what):
             to = _as(content, dtype)
             for k, value in enumerate(values):
-                to[at // item + k] = np.broadcast_to(value, LANES)[lanes[here]].astype(dtype)
+                to[at // item + k] = _each(value, lanes[here]).astype(dtype)
 
     def atomic(self, space, operation, out, where, values, dtype, m, what) -> None:
         lanes = np.flatnonzero(m)
         if len(lanes) == 0:
             return
         item = np.dtype(dtype).itemsize
-        addresses = np.broadcast_to(where, LANES)[lanes]
-        self.program.traffic[f"{space} atomics"] += 1
-        self.program.traffic[f"{space} atomics at one place"] += len(lanes) - len(np.unique(addresses))
+        addresses = _each(where, lanes)
+        self._count("atomic", space, addresses, item)
         if space == "shared":  # it also reads
-            list(self._pieces(space, where, lanes, item, False, True, what))
-        for here, content, at in self._pieces(space, where, lanes, item, True, True, what):
+            list(self._pieces(space, addresses, lanes, item, False, True, what))
+        for here, content, at in self._pieces(space, addresses, lanes, item, True, True, what):
             memory = _as(content, dtype)
             for lane, place in zip(lanes[here], at // item, strict=True):
-                old, given = memory[place], [np.broadcast_to(value, LANES)[lane] for value in values]
+                old, given = memory[place], [_each(value, lane) for value in values]
                 if out is not None:
                     out[lane] = old
                 memory[place] = _ATOMICS[operation](old, *given)
@@ -268,10 +274,12 @@ _ATOMICS = {
     "min": min,
     "max": max,
     "or": lambda old, value: old | value,
-    "and": lambda old, value: old & value,
-    "exch": lambda old, value: value,
-    "cas": lambda old, expected, value: value if old == expected else old,
 }
+
+
+def _each(value, lanes):
+    """Of these lanes, where it may be the same in all."""
+    return np.broadcast_to(value, LANES)[lanes]
 
 
 def _as(content: np.ndarray, dtype) -> np.ndarray:

@@ -127,7 +127,9 @@ class Shared:
         if met_reader.any():
             self._race(words[met_reader][0], what, "read")
         self.written[words] = True
-        self.writer[words], self.write_epoch[words], self.write_atomic[words] = mine, self.epoch, atomic
+        # A plain write stays one, whatever atomic one of the same thread follows.
+        self.write_atomic[words] = atomic & ((self.write_epoch[words] != self.epoch) | self.write_atomic[words])
+        self.writer[words], self.write_epoch[words] = mine, self.epoch
         yield np.arange(len(addresses)), self.content, addresses
 
     def _race(self, word: int, what: str, how: str) -> None:

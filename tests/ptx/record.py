@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from toolchain import ROOT, cuda_flags, ptx_architecture, torch_flags
 
 from ptx.machine import Program
 from ptx.memory import Global
 from ptx.parse import parse
 
-# The sources that are compiled: this repository's, or a copy with a fault (`faults.py`).
-ROOT = Path(os.environ.get("FASTSYNTH_SOURCES", Path(__file__).parents[2]))
 _WATCH = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int)
 _LISTEN = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_void_p, *[ctypes.c_int64] * 5)
 
@@ -29,32 +27,19 @@ def _run(*command: str) -> None:
         raise RuntimeError(f"{' '.join(command)}\n{done.stderr[-4000:]}")
 
 
-def _torch_flags() -> list[str]:
-    include = Path(torch.__file__).parent / "include"
-    cmake = (ROOT / "csrc" / "CMakeLists.txt").read_text()
-    target = re.search(r"TORCH_TARGET_VERSION=0x\w+", cmake)
-    assert target
-    return [f"-D{target[0]}", "-isystem", str(include), "-std=c++20"]
-
-
 def compile_ptx(nvcc: str, to: Path) -> str:
     """What nvcc emits for the library's kernels, with the flags of the build."""
-    cmake = (ROOT / "csrc" / "CMakeLists.txt").read_text()
-    match = re.search(r"COMPILE_LANGUAGE:CUDA>:([^>]*)>", cmake)
-    carried = re.search(r'FASTSYNTH_CUDA_ARCHS "[^"]*;(\d+)"', cmake)
-    assert match and carried
-    build = [flag for flag in match[1].split(";") if not flag.startswith("--threads")]
-    target = f"-arch=compute_{carried[1]}"
-    _run(nvcc, "-ptx", target, "-O3", *build, *_torch_flags(), str(ROOT / "csrc/cuda.cu"), "-o", str(to))
+    flags = [flag for flag in cuda_flags() if not flag.startswith("--threads")]
+    target = f"-arch=compute_{ptx_architecture()}"
+    _run(nvcc, "-ptx", target, *flags, str(ROOT / "csrc/cuda.cu"), "-o", str(to))
     return to.read_text()
 
 
 def compile_recorder(compiler: str, to: Path) -> None:
     """The operators that hand over their launches."""
-    folder = Path(torch.__file__).parent / "lib"
-    flags = ["-shared", "-fPIC", "-O1", "-ffp-contract=off", "-fwrapv", "-Wno-psabi"]
-    _run(compiler, *flags, *_torch_flags(), str(ROOT / "tests/ptx/record.cpp"), "-o", str(to),
-         str(folder / "libtorch_cpu.so"))  # fmt: skip
+    flags = ["-std=c++20", "-shared", "-fPIC", "-O1", "-ffp-contract=off", "-fwrapv", "-Wno-psabi", *torch_flags()]
+    library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    _run(compiler, *flags, str(ROOT / "tests/ptx/record.cpp"), "-o", str(to), str(library))
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ _SIMPLE = {
     "xor": "bitwise_xor",
     "div": "divide",
 }
+_ROUNDED = ("add", "sub", "mul", "mad", "fma", "div", "rcp", "sqrt")  # of floats
 _COMPARE = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
 _INVERSE = {"ltu": "ge", "leu": "gt", "gtu": "le", "geu": "lt", "neu": "eq"}  # true for NaN: not the inverse
 
@@ -116,6 +117,8 @@ class Translator:
             method = self._simple
         if method is None or "ftz" in parts or "approx" in parts:
             raise PtxError(f"{instruction}: unknown instruction")
+        if parts[0] in _ROUNDED and parts[-1] in ("f32", "f64") and "rn" not in parts:
+            raise PtxError(f"{instruction}: rounds in a way that is not known, or may be contracted")
         try:
             return method(instruction, parts, parts[-1])
         except (KeyError, IndexError, PtxError) as error:
@@ -132,8 +135,6 @@ class Translator:
 
     def _simple(self, i, parts, kind):
         name = _SIMPLE[parts[0]]
-        if kind[0] == "f" and "rn" not in parts:
-            raise PtxError("rounds in a way that is not known")
         return self._call(name.replace("bitwise", "logical") if kind == "pred" else name, *self._all(i, kind))
 
     def _do_mul(self, i, parts, kind):
@@ -172,9 +173,6 @@ class Translator:
 
     def _do_neg(self, i, parts, kind):
         return self._call("negative", *self._all(i, kind))
-
-    def _do_abs(self, i, parts, kind):
-        return self._call("absolute", *self._all(i, kind))
 
     def _do_not(self, i, parts, kind):
         return self._call("logical_not" if kind == "pred" else "invert", *self._all(i, kind))
