@@ -218,6 +218,8 @@ def main() -> None:
             results: dict[str, Any] = {"steps": records}
             if throughput.is_file():
                 results["throughput"] = json.loads(throughput.read_text())
+            if (model := timing.RESULTS / "model.json").is_file():  # to stand beside ncu's figures
+                results["predicted"] = json.loads(model.read_text())
             path.parent.mkdir(exist_ok=True)
             path.write_text(json.dumps({"machine": about, "results": results}, indent=1) + "\n")
 

@@ -43,7 +43,8 @@ def render(
 
     Raises:
         ValueError: an unknown output, a wrong size, more instances than the ids can name, or tensors on two devices.
-        RuntimeError: on the CPU, a mesh that the assets do not have. On CUDA it is not drawn.
+        RuntimeError: on the CPU, a mesh that the assets do not have. On CUDA, where that would mean to wait, the
+            instance is left out, and :meth:`~fastsynth.types.Frames.check` raises.
 
     Example:
         >>> import fastsynth as fs
@@ -106,7 +107,7 @@ def render(
         drawn["rgb"] = _develop(batch, drawn["rgb"], rgb_dtype)
     if "seen" in drawn:
         drawn["boxes_2d_tight"], drawn["visible_pixels"] = ops.boxes_of(drawn.pop("seen"))
-    return Frames(batch, size, {name: drawn[name] for name in outputs})
+    return Frames(batch, size, {name: drawn[name] for name in outputs}, drawn["flags"])
 
 
 def _develop(batch: SceneBatch, linear: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -203,6 +203,7 @@ class Frames:
     batch: SceneBatch
     size: tuple[int, int]  # H, W
     outputs: dict[str, Tensor] = field(repr=False)
+    flags: Tensor | None = field(default=None, repr=False)  # what the device noted; see check()
 
     def __getattr__(self, name: str) -> Tensor:
         if name != "outputs" and name in self.outputs:  # a copy that is being made has no outputs yet
@@ -213,6 +214,25 @@ class Frames:
                 f"render(..., outputs=({', '.join(map(repr, [*self.outputs, name]))}))."
             )
         raise AttributeError(f"Frames has no attribute {name!r}.")
+
+    def check(self) -> int:
+        """Reads what the device noted while it drew. It waits for the device, which drawing does not.
+
+        Returns:
+            How many triangles were drawn the slow way, by one thread, because the memory that the threads of a tile
+            share was full. They are right nonetheless. Always 0 on the CPU, which has no such limit.
+
+        Raises:
+            RuntimeError: an instance names a mesh that the assets do not have, and was left out.
+        """
+        missing, alone = (0, 0) if self.flags is None else self.flags.tolist()
+        if missing:
+            image, slot = divmod(missing - 1, self.batch.instances)
+            raise RuntimeError(
+                f"Frames: `mesh_id` names a mesh that the assets do not have, in image {image}, slot {slot}, which was "
+                "left out. Use rows of `assets.meshes`, or -1 for an empty slot."
+            )
+        return alone
 
     def targets(self, **options: Any) -> list[dict[str, Any]]:
         """Detection targets; see :func:`fastsynth.annotate.targets`."""

@@ -85,6 +85,47 @@ def test_a_camera_among_the_triangles_and_large_ones(interpreter):
     assert_same_picture(interpreter, batch=batch, size=(70, 66), outputs=("rgb", "depth", "triangle_id", "instance_id"))
 
 
+def crowd(side: float, height: float) -> fs.SceneBatch:
+    """120 triangles of these sides [m] before a camera 1 m away that sees 1 m."""
+    first = torch.rand(120, 1, 2, generator=torch.Generator().manual_seed(1)) * 0.9 - 0.45
+    corners = 0.8 * first + torch.tensor([[0.0, 0.0], [0.0, height], [side, 0.0]])
+    depth = torch.arange(120.0)[:, None, None].expand(-1, 3, 1) * 1e-3
+    material = fs.Material(double_sided=True)
+    vertices, faces = torch.cat([corners, depth], -1).reshape(-1, 3), torch.arange(360).reshape(-1, 3)
+    pose = torch.eye(4)[None, None].clone()
+    pose[..., 2, 3] = 1.0
+    return fs.SceneBatch(
+        assets=fs.pack([fs.Mesh(vertices.numpy(), faces.numpy(), materials=(material,))]),
+        mesh_id=torch.zeros(1, 1, dtype=torch.int32),
+        world_from_object=pose,
+        intrinsics=torch.eye(3)[None].clone(),
+        camera_from_world=torch.eye(4)[None].clone(),
+    )
+
+
+@pytest.mark.parametrize(("side", "height"), [(0.08, 0.08), (0.9, 0.8)], ids=["teams", "all lanes"])
+def test_more_triangles_than_there_is_room_for(side, height, interpreter):
+    batch = crowd(side, height)
+    outputs = ("instance_id", "triangle_id", "depth", "total_pixels")
+    assert_same_picture(interpreter, batch=batch, size=(64, 64), outputs=outputs)
+    with interpreter.running():
+        drawn = fs.render(batch, (64, 64), outputs)
+    assert drawn.check() > 0
+    with interpreter.running():
+        assert fs.render(make_batch(), (64, 64), outputs).check() == 0
+
+
+def test_a_mesh_that_does_not_exist_is_left_out_and_said_when_asked(interpreter):
+    batch = make_batch()
+    mesh_id = batch.mesh_id.clone()
+    mesh_id[1, 2] = 99
+    with interpreter.running():
+        drawn = fs.render(dataclasses.replace(batch, mesh_id=mesh_id), (20, 24), ("instance_id",))
+    assert not (drawn.instance_id[1] == 2).any()
+    with pytest.raises(RuntimeError, match="in image 1, slot 2, which was left out"):
+        drawn.check()
+
+
 @pytest.mark.parametrize("cull", ["none", "back"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_triangles(kind, cull, interpreter):

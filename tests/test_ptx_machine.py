@@ -9,6 +9,7 @@ import pytest
 from ptx.machine import Program
 from ptx.memory import Global
 from ptx.parse import PtxError, parse
+from ptx.steps import steps
 
 HEAD = """.visible .entry k(.param .u64 k_param_0, .param .u32 k_param_1)
 .maxntid 128
@@ -287,6 +288,23 @@ def test_atomic_reads_may_meet_atomic_writes():
         )
 
 
+def test_the_steps_of_a_block_and_of_its_warps():
+    body = """
+    ld.global.u64 %rd5, [%rd0]; ld.global.u64 %rd6, [%rd5]; ld.global.u64 %rd7, [%rd0+8]; ld.shared.u32 %r1, [pool];
+    add.s32 %r2, %r1, 1; add.s32 %r3, %r2, 1; add.s32 %r4, %r0, 1; div.rn.f32 %f1, %f2, %f3; add.rn.f32 %f4, %f1, %f1
+    """
+    lines = re.sub(r"\s*;\s*", ";\n", body.strip()) + ";"
+    (kernel,) = parse(HEAD + SHARED + lines + "\nret;\n}\n").values()
+    # 7 of one each, a division of 8, an addition, and the end; the division and the addition after it; two reads of
+    # which the second needs the first; one of shared memory.
+    assert steps(kernel).tolist() == [[7 + 8 + 1 + 1, 8 + 1, 2, 1, 0]]
+    wait = "setp.lt.s32 %p1, %r0, 32; @!%p1 bra $join; add.s32 %r1, %r0, 1; add.s32 %r1, %r1, 1; $join: bar.sync 0"
+    _, program = run_program(wait, threads=64)
+    (line, before), (last, after) = program.phases
+    assert line > 0 == last and before[0, 0] == before[1, 0] + 2 and before[:, 3].tolist() == [1, 1]
+    assert after.tolist() == [[1, 1, 0, 0, 0]] * 2  # ret
+
+
 def test_an_atomic_write_does_not_hide_a_plain_one_of_its_thread():
     body = """
     setp.eq.s32 %p1, %r0, 0; @%p1 st.shared.u32 [pool], 0; bar.sync 0; @%p1 st.shared.u32 [pool], 1;
@@ -307,6 +325,8 @@ def test_what_is_counted():
         **{"global reads": 1, "global read bytes": 256, "global read sectors": 8, "shared writes": 1},
         **{"shared conflicts": 31, "global writes": 1, "global write bytes": 64, "global write sectors": 4},
         **{"shared atomics": 1, "shared atomics at one place": 0},
+        **{"global read sectors new to the block": 8, "global read sectors new to the launch": 8},
+        **{"global write sectors new to the block": 0, "global write sectors new to the launch": 0},
     }
     assert [program.runs[i] for i in range(3)] == [1, 1, 1] and [program.lane_runs[i] for i in range(3)] == [32, 16, 32]
     _, program = run_program("setp.eq.s32 %p1, %r0, 0; @%p1 st.shared.u32 [pool], 0; bar.sync 0;"

@@ -272,6 +272,7 @@ def test_errors_say_what_to_do(products):
         fs.render(batch, (8, 8), samples=2)
     with pytest.raises(AttributeError, match="`depth` was not drawn. Ask for it"):
         _ = fs.render(batch, (8, 8), ("rgb",)).depth
+    assert fs.render(batch, (8, 8), ("instance_id",)).check() == 0
     with pytest.raises(RuntimeError, match="a mesh that the assets do not have"):
         fs.render(batch.replace(mesh_id=batch.mesh_id + 1000), (8, 8))
     with pytest.raises(ValueError, match="`intrinsics` must have shape"):

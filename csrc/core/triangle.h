@@ -46,6 +46,25 @@ struct Triangle {
   float z_0, z_x, z_y;                 // z/w is linear in image space: at the origin, per pixel
   float z_min, z_max;                  // of the corners: a sliver's plane is not trusted beyond them
   int32_t id;
+
+  template <class To>
+  FS_HD Triangle<To> as() const {
+    return {{step_x[0], step_x[1], step_x[2]},
+            {step_y[0], step_y[1], step_y[2]},
+            {To(edge[0]), To(edge[1]), To(edge[2])},
+            origin_x,
+            origin_y,
+            min_x,
+            min_y,
+            max_x,
+            max_y,
+            z_0,
+            z_x,
+            z_y,
+            z_min,
+            z_max,
+            id};
+  }
 };
 
 // An edge that runs a to b owns the pixels on it when it is a left edge (going up) or a top edge (level, going right);

@@ -188,6 +188,24 @@ FS_KERNEL void cover(Tile& tile, Vis& visibility, Word* words, const Triangle<in
   }
 }
 
+// The whole triangle by a team of kTeamX x kTeamY lanes, of which this one is (member_x, member_y).
+template <class Tile, class Vis, class Word, class Holes>
+FS_KERNEL void cover_as_team(Tile& tile, Vis& visibility, Word* words, const Triangle<int32_t>& t,
+                             const TileFrame& frame, int32_t member_x, int32_t member_y, const Holes& holes) {
+  static_assert(Tile::kBlock == 1);
+  const BlockRange range = blocks_of<Tile>(t, frame);
+  Edges<int32_t> row = edges_at(t, frame.left + range.min_x + member_x, frame.top + range.min_y + member_y);
+  for (int32_t y = range.min_y + member_y; y < range.max_y; y += Tile::kTeamY) {
+    Edges<int32_t> edges = row;
+    for (int32_t x = range.min_x + member_x; x < range.max_x; x += Tile::kTeamX) {
+      if ((edges.at[0] | edges.at[1] | edges.at[2]) >= 0)
+        write_block(tile, visibility, words, t, true, frame.left + x, frame.top + y, block_start<Tile>(x, y), holes);
+      for (int i = 0; i < 3; ++i) edges.at[i] += t.step_x[i] * Tile::kTeamX;
+    }
+    for (int i = 0; i < 3; ++i) row.at[i] += t.step_y[i] * Tile::kTeamY;
+  }
+}
+
 // The whole triangle by all lanes, a block each.
 template <class Tile, class E, class Vis, class Word, class Holes>
 FS_KERNEL void cover_together(Tile& tile, Vis& visibility, Word* words, const Triangle<E>& t, const TileFrame& frame,

@@ -120,7 +120,7 @@ struct Draw : DrawView {
     const Vec3<float> half{0.5f * (box[3] - box[0]), 0.5f * (box[4] - box[1]), 0.5f * (box[5] - box[2])};
     if (!reaches(planes, centre, sqrt(dot(half, half)))) return;
 
-    Rasterizer<Tile> raster{tile, shared.raster, frame, total != nullptr || amodal != nullptr};
+    Rasterizer<Tile> raster{tile, shared.raster, frame, total != nullptr || amodal != nullptr, alone};
     raster.begin();
     const Vec3<Float> eye = spread<Float>(p.eye);
     for (int32_t begin = 0; begin < p.meshlets; begin += kListed) {
@@ -158,7 +158,7 @@ struct Draw : DrawView {
     using Mask = typename Tile::Mask;
     const Float depth_sign(-scene.near);
     const float w_samples = float(width), h_samples = float(height);
-    if constexpr (Tile::kCooperative) tile.for_one(1, [&](int32_t) { shared.raster.queued = 0; });
+    raster.clear_queues();
     tile.for_groups(count, kMeshletVertices, [&](int32_t g, Int k, Mask active) {
       const int32_t* meshlet = assets.meshlets + 4 * int64_t(shared.list[from + g]);
       active = active & (k < Int(meshlet[1]));
@@ -221,7 +221,7 @@ struct Draw : DrawView {
     });
     if constexpr (Tile::kCooperative) {
       tile.sync();
-      raster.draw_queue(holes);
+      raster.draw_queues(holes);
       tile.sync();
     }
   }

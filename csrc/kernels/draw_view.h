@@ -27,6 +27,7 @@ struct DrawView {
   int32_t* seen;    // [B, N, 5] extent of the visible pixels (max inclusive) and their number
   int32_t* total;   // [B, N] pixels if nothing else stood in the way
   uint8_t* amodal;  // [B, N, H, W]
+  int32_t* alone;   // [1] triangles drawn the slow way, because shared memory had no room for them; or null
 };
 
 template <class Tile>

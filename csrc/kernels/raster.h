@@ -9,20 +9,41 @@ namespace fastsynth {
 // Marks a snapped corner that the 32-bit path cannot take: behind the near plane, not finite, or far away.
 constexpr int32_t kNotSimple = -(1 << 29);
 constexpr float kFinite = 3e38f;
-constexpr int kQueue = 48;      // large triangles that the lanes of a tile draw together
-constexpr int kLargeArea = 64;  // [pixels] of its bounds, above which a triangle is queued
-constexpr int kSmallSide = 8;   // [pixels] of its bounds, up to which a triangle is one lane's
+constexpr int kSmallSide = 8;  // [pixels] of its bounds, up to which a triangle waits for others as small as it is
+// Where a lane is a thread, it draws alone what is smaller still. What is larger is put down in shared memory and drawn
+// by teams of lanes or, if it is large, by all lanes together; where that is full, by its own lane, however long it
+// takes.
+constexpr int kAloneArea = 8;   // [pixels] of its bounds in the tile, up to which a triangle is drawn by one lane
+constexpr int kTeamArea = 256;  // up to which by a team
+constexpr int kTeamQueue = 64, kQueue = 24;
 
 enum Cull : int32_t { kCullNone = 0, kCullBack = 1, kCullFront = 2 };
+
+// Triangles that wait for lanes, with the face whose holes they have (-1 = none).
+template <class E, int N>
+struct Queue {
+  Triangle<E> triangle[N];
+  int32_t face[N];
+  int32_t count;  // may be more than there is room for
+
+  FS_KERNEL int32_t kept() const { return min(count, N); }
+  template <class Tile, class Other>
+  FS_KERNEL bool push(Tile& tile, const Triangle<Other>& from, int32_t with_holes) {
+    const int32_t slot = tile.next(&count);
+    if (slot >= N) return false;
+    triangle[slot] = from.template as<E>();
+    face[slot] = with_holes;
+    return true;
+  }
+};
 
 template <class Tile>
 struct RasterShared {
   typename Tile::template Visibility<Tile::kSide * Tile::kSide> visibility;
   typename Tile::CoverWord cover[Tile::kSide * Tile::kSide / 16];
   typename Tile::template Records<SmallTriangles<Tile>::kNumbers> small;
-  Triangle<int64_t> queue[Tile::kCooperative ? kQueue : 1];
-  int32_t queue_face[Tile::kCooperative ? kQueue : 1];
-  int32_t queued;
+  Queue<int32_t, Tile::kCooperative ? kTeamQueue : 1> team;
+  Queue<int64_t, Tile::kCooperative ? kQueue : 1> all;
 };
 
 // A corner in clip space to the grid; x is kNotSimple where it cannot be.
@@ -48,7 +69,8 @@ struct Rasterizer {
   Tile& tile;
   RasterShared<Tile>& shared;
   TileFrame frame;
-  bool covering;  // record coverage whatever the depth
+  bool covering;   // record coverage whatever the depth
+  int32_t* alone;  // counts the triangles that one lane draws for want of room; may be null
 
   FS_KERNEL typename Tile::CoverWord* words() const { return covering ? shared.cover : nullptr; }
 
@@ -107,7 +129,8 @@ struct Rasterizer {
     const Float z_0 = z[0] + slope_x * to_float(px - x[0]) + slope_y * to_float(py - y[0]);
     const Float z_x = slope_x * Float(float(kSubpixels)), z_y = slope_y * Float(float(kSubpixels));
     const Float z_min = min(min(z[0], z[1]), z[2]), z_max = max(max(z[0], z[1]), z[2]);
-    const Mask one_lane_s = drawn & solid & ((max_x - min_x) <= Int(kSmallSide)) & ((max_y - min_y) <= Int(kSmallSide));
+    const Mask one_lane_s = Mask(!Tile::kCooperative) & drawn & solid & ((max_x - min_x) <= Int(kSmallSide)) &
+                            ((max_y - min_y) <= Int(kSmallSide));
     if (any(one_lane_s)) {
       const Int record[SmallTriangles<Tile>::kNumbers] = {
           edge[0], edge[1], edge[2], step_x[0],   step_x[1],   step_y[0],   step_y[1],     min_x,        min_y,
@@ -139,19 +162,32 @@ struct Rasterizer {
                                k_z_max[lane],
                                k_id[lane]};
     };
-    tile.serially(drawn & solid, [&](int lane) { emit(triangle(lane), k_face[lane], Everywhere{}); });
-    tile.serially(drawn & mask_not(solid), [&](int lane) { emit(triangle(lane), k_face[lane], holes(k_face[lane])); });
+    if constexpr (Tile::kCooperative) {  // once, for the sake of the code's size
+      const int32_t with_holes = all(solid) ? -1 : k_face[0];
+      tile.serially(drawn, [&](int lane) { emit(triangle(lane), with_holes, where_solid(with_holes, holes)); });
+    } else {
+      tile.serially(drawn & solid, [&](int lane) { emit(triangle(lane), -1, Everywhere{}); });
+      tile.serially(drawn & mask_not(solid),
+                    [&](int lane) { emit(triangle(lane), k_face[lane], holes(k_face[lane])); });
+    }
   }
 
-  // Draws what draw() left for all lanes to do together. Between two sync().
+  // Where lanes are threads, between clear_queues() and sync(), draw(), sync(), draw_queues(): what draw() left for
+  // several lanes to do together.
+  FS_KERNEL void clear_queues() {
+    if constexpr (Tile::kCooperative) tile.for_one(1, [&](int32_t) { shared.team.count = shared.all.count = 0; });
+  }
   template <class Holes>
-  FS_KERNEL void draw_queue(const Holes& holes) {
+  FS_KERNEL void draw_queues(const Holes& holes) {
     if constexpr (Tile::kCooperative) {
-      const int32_t queued = min(shared.queued, kQueue);
-      for (int32_t i = 0; i < queued; ++i) {
-        const Triangle<int64_t> t = shared.queue[i];
-        cover_together(tile, shared.visibility, words(), t, frame, holes(shared.queue_face[i]));
-      }
+      tile.for_teams(shared.team.kept(), [&](int32_t i, int32_t member_x, int32_t member_y) {
+        cover_as_team(tile, shared.visibility, words(), shared.team.triangle[i], frame, member_x, member_y,
+                      where_solid(shared.team.face[i], holes));
+      });
+      const int32_t large = shared.all.kept();
+      for (int32_t i = 0; i < large; ++i)
+        cover_together(tile, shared.visibility, words(), shared.all.triangle[i], frame,
+                       where_solid(shared.all.face[i], holes));
     }
   }
 
@@ -173,6 +209,12 @@ struct Rasterizer {
     cover_small(tile, shared.visibility, words(), t, active, frame);
   }
 
+  // Takes away the holes of a face, if there is one.
+  template <class Holes>
+  static FS_KERNEL auto where_solid(int32_t face, const Holes& holes) {
+    return [&holes, face](Int x, Int y, Mask inside) -> Mask { return face < 0 ? inside : holes(face)(x, y, inside); };
+  }
+
   struct Everywhere {
     FS_KERNEL Mask operator()(Int, Int, Mask inside) const { return inside; }
   };
@@ -180,30 +222,14 @@ struct Rasterizer {
   template <class E, class Inside>
   FS_KERNEL void emit(const Triangle<E>& t, int32_t face, const Inside& inside) {
     if constexpr (Tile::kCooperative) {
-      if ((t.max_x - t.min_x) * (t.max_y - t.min_y) > kLargeArea) {
-        const int32_t slot = tile.next(&shared.queued);
-        if (slot < kQueue) {
-          Triangle<int64_t>& q = shared.queue[slot];
-          for (int i = 0; i < 3; ++i) {
-            q.step_x[i] = t.step_x[i];
-            q.step_y[i] = t.step_y[i];
-            q.edge[i] = t.edge[i];
-          }
-          q.origin_x = t.origin_x;
-          q.origin_y = t.origin_y;
-          q.min_x = t.min_x;
-          q.min_y = t.min_y;
-          q.max_x = t.max_x;
-          q.max_y = t.max_y;
-          q.z_0 = t.z_0;
-          q.z_x = t.z_x;
-          q.z_y = t.z_y;
-          q.z_min = t.z_min;
-          q.z_max = t.z_max;
-          q.id = t.id;
-          shared.queue_face[slot] = face;
-          return;
+      const BlockRange range = blocks_of<Tile>(t, frame);
+      const int32_t area = max(range.max_x - range.min_x, 0) * max(range.max_y - range.min_y, 0);
+      if (area > kAloneArea) {
+        if constexpr (sizeof(E) == 4) {
+          if (area <= kTeamArea && shared.team.push(tile, t, face)) return;
         }
+        if ((sizeof(E) == 8 || area > kTeamArea) && shared.all.push(tile, t, face)) return;
+        if (alone) atomic_add(alone, 1);
       }
     }
     cover(tile, shared.visibility, words(), t, frame, inside);

@@ -128,11 +128,11 @@ struct RasterizeClip : ClipView {
     const TileFrame frame{place % across * Tile::kSide, place / across * Tile::kSide, width, height};
     tile.for_each(Tile::kSide * Tile::kSide, [&](Int pixel, Mask) { shared.raster.visibility.clear(pixel); });
     tile.sync();
-    Rasterizer<Tile> raster{tile, shared.raster, frame, false};
+    Rasterizer<Tile> raster{tile, shared.raster, frame, false, nullptr};
     raster.begin();
     for (int32_t run = 0; run < runs(); run += Tile::kGroup) {
       if constexpr (Tile::kCooperative) {
-        tile.for_one(1, [&](int32_t) { shared.raster.queued = 0; });
+        raster.clear_queues();
         tile.sync();
       }
       tile.for_groups(min(int32_t(Tile::kGroup), runs() - run), kRun, [&](int32_t g, Int k, Mask active) {
@@ -144,7 +144,7 @@ struct RasterizeClip : ClipView {
       });
       if constexpr (Tile::kCooperative) {
         tile.sync();
-        raster.draw_queue(Solid<Tile>{});
+        raster.draw_queues(Solid<Tile>{});
       }
       tile.sync();
     }

@@ -29,7 +29,8 @@ enum Output {
   kOutputs
 };
 
-// assets, scene, photos: the tensors of the data model in the order of fastsynth/ops/draw.py.
+// assets, scene, photos: the tensors of the data model in the order of fastsynth/ops/draw.py. Behind the outputs come
+// the flags.
 template <class Schedule>
 std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vector<Tensor> photos,
                          int64_t height, int64_t width, int64_t grid, int64_t face_bits, int64_t outputs,
@@ -93,7 +94,7 @@ std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, 
     out.push_back(zeroed && wants(o) ? make_zeros(like, shape, type) : Schedule::output(like, shape, type));
     return wants(o) ? &out.back() : nullptr;
   };
-  out.reserve(kOutputs);
+  out.reserve(kOutputs + 1);
   const int64_t h = height, w = width;
   Tensor* rgb = add(kRgb, {b, 3, h, w}, bytes ? ScalarType::Byte : ScalarType::Float);
   Tensor* instance = add(kInstance, {b, h, w}, ScalarType::Int);
@@ -111,12 +112,13 @@ std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, 
 
   Tensor prepared_bytes = make(like, {b * n, int64_t(sizeof(Prepared))}, ScalarType::Byte);
   Prepared* prepared = reinterpret_cast<Prepared*>(write<uint8_t>(prepared_bytes));
-  Tensor bad = make_zeros(like, {1}, ScalarType::Int);
+  Tensor flags = make_zeros(like, {2}, ScalarType::Int);  // 1 + an instance without its mesh; triangles drawn alone
   d.prepared = prepared;
-  Schedule::run(like, Prepare{a, s, int32_t(w), int32_t(h), float(lod), prepared, write<int32_t>(bad)});
-  Schedule::refuse(bad, "render: `mesh_id` names a mesh that the assets do not have, in instance slot ", n,
+  Schedule::run(like, Prepare{a, s, int32_t(w), int32_t(h), float(lod), prepared, write<int32_t>(flags)});
+  Schedule::refuse(flags, "render: `mesh_id` names a mesh that the assets do not have, in instance slot ", n,
                    " (flattened [B, N], first counted 1). Use rows of `assets.meshes`, or -1 for an empty slot.");
   d.face_bits = int32_t(face_bits);
+  d.alone = write<int32_t>(flags) + 1;
 
   const auto as = [](Tensor* t, auto* type) {
     return t && t->numel() ? static_cast<decltype(type)>(t->mutable_data_ptr()) : nullptr;
@@ -157,6 +159,7 @@ std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, 
   }
   if (loose && loose->numel())
     Schedule::run(like, LooseBoxes{a, s, prepared, int32_t(w), int32_t(h), write<float>(*loose)});
+  out.push_back(flags);
   return out;
 }
 

@@ -21,6 +21,7 @@ struct CheckLanes {
 
   static constexpr int kSide = 16;
   static constexpr int kGroup = 2;
+  static constexpr int kTeamX = 3, kTeamY = 1;
   int32_t lane() const { return number; }
   int32_t lanes() const { return kCheckLanes; }
   void sync() {

@@ -12,6 +12,7 @@ struct CudaLanes {
 
   static constexpr int kSide = 64;  // 32 KiB of visibility in shared memory
   static constexpr int kGroup = 4;  // meshlets at a time
+  static constexpr int kTeamX = 4, kTeamY = 2;
 #ifdef __CUDACC__
   FS_KERNEL int32_t lane() const { return int32_t(threadIdx.x); }
   FS_KERNEL int32_t lanes() const { return int32_t(blockDim.x); }

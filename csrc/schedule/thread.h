@@ -1,6 +1,6 @@
 // What the schedules share in which every lane is a thread: CUDA and the checking schedule.
 //
-// `Base` gives lane() and lanes(), sync() and the name of the tile.
+// `Base` gives lane() and lanes(), of which kTeamX * kTeamY work on one triangle, sync() and the name of the tile.
 #pragma once
 
 #include "atomic.h"
@@ -51,6 +51,14 @@ struct ThreadTile : OneLane, Base {
   template <class F>
   FS_KERNEL void for_unique(int32_t value, bool active, F&& body) {
     if (active) body(value, true);
+  }
+  // Each of the items by a team of lanes: body(item, x, y of the lane in the team).
+  template <class F>
+  FS_KERNEL void for_teams(int32_t count, F&& body) {
+    constexpr int32_t kTeam = Base::kTeamX * Base::kTeamY;
+    const int32_t member = this->lane() % kTeam;
+    for (int32_t i = this->lane() / kTeam; i < count; i += this->lanes() / kTeam)
+      body(i, member % Base::kTeamX, member / Base::kTeamX);
   }
   template <int N>
   FS_KERNEL void collect_begin(Records<N>&) {}

@@ -79,7 +79,8 @@ def draw(
         lod: Largest projected error of a level of detail [pixels]; 0 = the finest always.
 
     Returns:
-        The outputs that were asked for.
+        The outputs that were asked for, and ``flags``, int32 [2]: 1 + the flattened slot of an instance whose mesh does
+        not exist, or 0; and how many triangles were drawn the slow way.
 
     Raises:
         ValueError: tensors on two devices.
@@ -102,7 +103,7 @@ def draw(
         near,
         lod,
     )
-    return {name: drawn[OUTPUTS.index(name)] for name in outputs}
+    return {**{name: drawn[OUTPUTS.index(name)] for name in outputs}, "flags": drawn[-1]}
 
 
 @torch.library.register_fake("fastsynth::draw")
@@ -127,7 +128,7 @@ def _(assets, scene, photos, height, width, grid, face_bits, outputs, shading, t
     return [
         pose.new_empty(shape if outputs >> i & 1 else (0,), dtype=dtype)
         for i, (shape, dtype) in enumerate(shapes[name] for name in OUTPUTS)
-    ]
+    ] + [pose.new_empty(2, dtype=torch.int32)]
 
 
 @torch.library.register_fake("fastsynth::uniform")

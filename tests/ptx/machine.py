@@ -8,6 +8,7 @@ import numpy as np
 
 from ptx.memory import WORD, Global, Local, Shared
 from ptx.parse import EXIT, Kernel, PtxError
+from ptx.steps import COLUMNS, steps
 from ptx.translate import CLASSES, DTYPES, Translator
 
 LANES = 32
@@ -20,9 +21,11 @@ class Program:
 
     Attributes:
         runs, lane_runs: How often each basic block was run by a warp, and by a lane.
-        traffic: Accesses of warps by kind: their number; of global ones also bytes and sectors of 32 bytes, of shared
-            ones the turns that a warp takes because words share a bank, of atomics the lanes that find another of
-            their warp at their place.
+        traffic: Accesses of warps by kind: their number; of global ones also bytes and sectors of 32 bytes, and how
+            many sectors their block, or the whole launch, had not touched before; of shared ones the turns that a warp
+            takes because words share a bank, of atomics the lanes that find another of their warp at their place.
+        phases: For each stretch of a block between two barriers, the line of the second one (0 at the kernel's end) and
+            the `steps` of each warp.
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -36,10 +39,12 @@ class Program:
         self.predicates = [p and compile(p, "<predicate>", "eval") for p in self.predicates]
         self.rows = translator.rows
         self.runs, self.lane_runs, self.traffic = Counter(), Counter(), Counter()
+        self.steps, self.phases = steps(kernel), []
 
     def launch(self, memory: Global, which, blocks: int, threads: int, params: bytes, seed: int) -> None:
         """Runs the blocks of a grid that `which` names, one after another in any order."""
         random = np.random.default_rng(seed)
+        self.touched: set[int] = set()
         with np.errstate(all="ignore"):
             for index in random.permutation(list(which)):
                 _Block(self, memory, int(index), blocks, threads, params, random).run()
@@ -52,6 +57,7 @@ class _Block:
         self.shared = Shared(program.kernel.shared_bytes)
         sizes = {"ntid.x": threads, "ctaid.x": index, "nctaid.x": blocks}
         self.special = {name: np.uint32(value) for name, value in sizes.items()}
+        self.touched: set[int] = set()
         self.warps = [Warp(self, first) for first in range(0, threads, LANES)]
 
     def run(self) -> None:
@@ -67,8 +73,11 @@ class _Block:
                     ready.remove(warp)
                     del running[warp]
                     ended += 1
+            lines = {warp.waits for warp in running}
+            self.program.phases.append((max(lines, default=0), np.array([warp.steps for warp in self.warps])))
+            for warp in self.warps:
+                warp.steps = np.zeros(len(COLUMNS), np.int64)
             if running:
-                lines = {warp.waits for warp in running}
                 if ended or len(lines) > 1:
                     raise PtxError(
                         f"deadlock: {len(running)} warps wait at barriers (lines {sorted(lines)}), {ended} have ended"
@@ -82,6 +91,7 @@ class Warp:
 
     def __init__(self, block: _Block, first: int) -> None:
         self.block, self.first, self.waits = block, first, 0
+        self.steps = np.zeros(len(COLUMNS), np.int64)
         self.program = block.program
         self.threads = first + _ALL
         self.local = Local(self.program.kernel.local_bytes, LANES)
@@ -107,6 +117,7 @@ class Warp:
                 continue
             program.runs[at] += 1
             program.lane_runs[at] += int(np.count_nonzero(mask))
+            self.steps += program.steps[at]
             functions[at](registers, mask, self)
             block = blocks[at]
             to = block.next[0]
@@ -159,8 +170,12 @@ class Warp:
         if kind == "atomic":
             traffic[f"{space} atomics at one place"] += len(addresses) - len(np.unique(addresses))
         elif space == "global":  # aligned, so none reaches into the next sector
-            traffic[f"global {kind} sectors"] += len(np.unique(addresses // SECTOR))
+            sectors = set((addresses // SECTOR).tolist())
+            traffic[f"global {kind} sectors"] += len(sectors)
             traffic[f"global {kind} bytes"] += size * len(addresses)
+            for name, touched in (("block", self.block.touched), ("launch", self.program.touched)):
+                traffic[f"global {kind} sectors new to the {name}"] += len(sectors - touched)
+                touched |= sectors
         elif space == "shared":
             words = np.unique(addresses // WORD)
             traffic["shared conflicts"] += int(np.bincount(words % BANKS).max()) - 1
