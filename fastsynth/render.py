@@ -10,6 +10,7 @@ import torch
 from fastsynth import ops
 from fastsynth.ops.draw import ASSETS, SCENE, TEXTURES
 from fastsynth.ops.rasterize import MAX_SIZE, check_size
+from fastsynth.surface import clip_from_object, cofactors, determinant, eye_position
 from fastsynth.types import OUTPUTS, SHADINGS, TONES, Frames, SceneBatch
 
 # Outputs that the kernel writes under another name, or that are made from another's result.
@@ -24,11 +25,17 @@ def render(
     *,
     samples: int = 1,
     rgb_dtype: torch.dtype = torch.float32,
+    texels: torch.Tensor | None = None,
 ) -> Frames:
     """Draws a batch of scenes: pictures and labels in one pass.
 
-    One fused kernel that keeps nothing between geometry and outputs, writes only what was asked for,
-    and is not differentiable; :func:`fastsynth.compose.compose` is the same picture in differentiable torch.
+    One fused kernel that keeps nothing between geometry and outputs and writes only what was asked for.
+
+    Where a tensor of the batch (or `texels`) requires a gradient, ``rgb`` passes it on: to poses, cameras, lights,
+    ambient light, base colours, metallic, roughness, background colours, exposure and white balance. Silhouettes and
+    surfaces that cut through each other have theirs too, although the picture stays as crisp as ever (see
+    ``csrc/kernels/edges.h``). Labels are not differentiable, nor are 8-bit pictures. Gradients are the same bits in
+    every run and for any number of threads.
 
     Args:
         batch: What to draw.
@@ -37,6 +44,8 @@ def render(
         samples: Samples a pixel of ``rgb``: 1, 4 or 16, averaged in linear light. Labels are always those
             of the pixel centre.
         rgb_dtype: torch.float32 for [0, 1] or torch.uint8 for 0..255.
+        texels: Draw these in place of the material textures' texels, rounded to bytes, and give them their gradient:
+            coded, in [0, 1], float32 [X, 4].
 
     Returns:
         :class:`~fastsynth.types.Frames`.
@@ -79,16 +88,31 @@ def render(
             f"{batch.instances}. Ask for `total_pixels` alone, or split the batch."
         )
 
+    textures = {name: getattr(batch.assets.textures, name) for name in TEXTURES}
+    if texels is not None:
+        wanted = (textures["texels"].shape[0], 4)
+        if texels.dtype != torch.float32 or tuple(texels.shape) != wanted:
+            raise ValueError(
+                f"render(): `texels` must be float32 {list(wanted)}, as the assets' textures, but is {texels.dtype} "
+                f"{list(texels.shape)}."
+            )
+        textures["texels"] = (texels.detach().clamp(0, 1) * 255 + 0.5).to(torch.uint8)
     develops = "rgb" in outputs and (batch.blur is not None or batch.noise is not None)
     asked = dict.fromkeys(name for name in outputs if name not in _FROM_SEEN)
     if any(name in outputs for name in _FROM_SEEN):
         asked["seen"] = None
     photos = batch.photos if batch.photos is not None else batch.assets.textures
     scene = {name: getattr(batch, name) for name in SCENE}
+    traced = ()
+    if "rgb" in outputs and (develops or rgb_dtype == torch.float32) and _wants_gradient(batch, texels):
+        if samples > 1:
+            raise ValueError("render(): gradients are of one sample a pixel; leave `samples` at 1.")
+        traced = _traced(batch, size, texels)
+        asked |= dict.fromkeys(("instance_id", "triangle_id", "seen"))
     if batch.photos is None:
         scene["photo_id"] = torch.full_like(batch.photo_id, -1)
     drawn = ops.draw(
-        [getattr(batch.assets, name) for name in ASSETS] + [getattr(batch.assets.textures, name) for name in TEXTURES],
+        [getattr(batch.assets, name) for name in ASSETS] + list(textures.values()),
         list(scene.values()),
         [getattr(photos, name) for name in TEXTURES],
         size,
@@ -102,6 +126,7 @@ def render(
         dtype=torch.float32 if develops else rgb_dtype,
         near=batch.near,
         lod=batch.lod,
+        traced=traced,
     )
     if develops:
         drawn["rgb"] = _develop(batch, drawn["rgb"], rgb_dtype)
@@ -117,3 +142,29 @@ def _develop(batch: SceneBatch, linear: torch.Tensor, dtype: torch.dtype) -> tor
         sigma = batch.blur.clamp(0.0, batch.blur_limit) * height
         linear = ops.blur(linear, sigma, math.ceil(3.0 * batch.blur_limit * height))
     return ops.develop(linear, batch.exposure, batch.white_balance, batch.noise, batch.noise_key, batch.tone, dtype)
+
+
+def _wants_gradient(batch: SceneBatch, texels: torch.Tensor | None) -> bool:
+    """Does a gradient of the picture go anywhere?"""
+    if not torch.is_grad_enabled():
+        return False
+    if batch.photo_crop.requires_grad:
+        raise ValueError("render(): `photo_crop` has no gradient; detach it, or draw with fastsynth.compose.compose.")
+    return any(getattr(batch, name).requires_grad for name in SCENE) or (texels is not None and texels.requires_grad)
+
+
+def _traced(batch: SceneBatch, size: tuple[int, int], texels: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    """What the kernel computes of poses and cameras for itself, in torch: the way back for its gradients."""
+    world = batch.world_from_object[:, :, :3]
+    turn = world[..., :3]
+    outward = torch.where(determinant(turn) < 0, -1.0, 1.0)[..., None, None]
+    gain = batch.exposure.exp2()[:, None] * batch.white_balance
+    empty = gain.new_empty(0, 4)
+    return (
+        clip_from_object(batch, size),
+        world,
+        cofactors(turn) * outward,
+        eye_position(batch.camera_from_world),
+        gain,
+        texels if texels is not None and texels.requires_grad else empty,
+    )

@@ -100,14 +100,14 @@ def clip_from_object(batch: SceneBatch, size: tuple[int, int]) -> Tensor:
     return multiply(torch.stack([2 * height / width * x, 2 * y, w], -2)[:, None], camera)
 
 
-def _cofactors(matrix: Tensor) -> Tensor:
+def cofactors(matrix: Tensor) -> Tensor:
     """Determinant times the inverse transpose: [..., 3, 3]."""
     x, y, z = matrix.unbind(-2)
     rows = [torch.linalg.cross(y, z), torch.linalg.cross(z, x), torch.linalg.cross(x, y)]
     return torch.stack(rows, -2)
 
 
-def _determinant(matrix: Tensor) -> Tensor:
+def determinant(matrix: Tensor) -> Tensor:
     """Of [..., 3, 3], as sums of products: no matrix factorisation, whose sign may be lost to rounding."""
     x, y, z = matrix.unbind(-2)
     return dot(x, torch.linalg.cross(y, z))[..., 0]
@@ -197,8 +197,8 @@ def see(batch: SceneBatch, triangle_id: Tensor, instance_id: Tensor) -> Seen:
 
     smooth = (at.weights[..., None] * data[..., :6]).sum(-2)
     linear = pose[..., :3, :3].flatten(0, 1)
-    outward = _cofactors(linear) * _determinant(linear).sign()[:, None, None]
-    mirrored = _determinant(multiply(batch.camera_from_world[:, None, :3, :3], pose[..., :3, :3])).flatten() < 0
+    outward = cofactors(linear) * determinant(linear).sign()[:, None, None]
+    mirrored = determinant(multiply(batch.camera_from_world[:, None, :3, :3], pose[..., :3, :3])).flatten() < 0
     back = torch.where(mirrored[instance], at.facing > 0, at.facing < 0)
     normal = unit(multiply(_rows(outward, instance), smooth[..., 3:, None])[..., 0])
     uv = data[..., 6:]

@@ -28,8 +28,19 @@ def draw_arguments():
         [getattr(batch.assets, name) for name in ASSETS] + textures,
         [getattr(batch, name) for name in SCENE],
         textures,
+        [],
         24, 32, 1, batch.assets.face_bits, (1 << len(OUTPUTS)) - 1, 0, 0, True, False, False, 0.01, 0.0,
     )  # fmt: skip
+
+
+def draw_backward_arguments():
+    assets, scene, photos, *_ = draw_arguments()
+    drawn = torch.ops.fastsynth.draw(*draw_arguments())
+    rgb, instance_id, triangle_id, seen = (
+        drawn[OUTPUTS.index(name)] for name in ("rgb", "instance_id", "triangle_id", "seen")
+    )
+    grad, scale = rand(*rgb.shape), torch.tensor([2.0**20])
+    return assets, scene, photos, rgb, grad, instance_id, triangle_id, seen, scale, 0, 0, True, False, 0.01, 0.0
 
 
 FACES = torch.tensor([[0, 1, 2], [2, 1, 3]], dtype=INT)
@@ -37,6 +48,7 @@ IDS = torch.randint(-1, 2, (2, 6, 7), generator=generator(), dtype=INT)
 # op: arguments of the registered operator
 CASES = {
     "draw": draw_arguments(),
+    "draw_backward": draw_backward_arguments(),
     "transform": (rand(5, 3), rand(2, 4, 4)),
     "rasterize": (rand(2, 4, 4) + 0.5, FACES, torch.empty(0, 2, dtype=INT), 6, 7, 0),
     "interpolate": (rand(2, 4, 3), FACES, IDS, rand(2, 6, 7, 2) / 2),

@@ -50,7 +50,10 @@ def test_ops(op, interpreter):
         actual = tensors(getattr(torch.ops.fastsynth, op)(*CASES[op]))
     assert launches
     for a, b in zip(actual, expected, strict=True):
-        assert_same(a, b)
+        if op == "draw_backward" and a.is_floating_point():  # sums, in another order
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max()))
+        else:
+            assert_same(a, b)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -78,4 +78,30 @@ FS_HD T develop(T linear, int tone) {
   return srgb_encode(tone == kToneFilmic ? filmic(linear) : linear);
 }
 
+// Slopes of the above, where they are not clamped; 0 where they are.
+template <class T>
+FS_HD T srgb_decode_slope(T c) {
+  const T p =
+      ((((T(6 * -0.05561982f) * c + T(5 * 0.22988171f)) * c - T(4 * 0.43860507f)) * c + T(3 * 0.71949739f)) * c +
+       T(2 * 0.51068498f)) *
+          c +
+      T(0.03324556f);
+  return select(c > T(0.04045f), p, T(1.0f / 12.92f));
+}
+template <class T>
+FS_HD T filmic_slope(T x) {
+  const T top = x * (T(2.51f) * x + T(0.03f)), below = x * (T(2.43f) * x + T(0.59f)) + T(0.14f);
+  const T slope = ((T(5.02f) * x + T(0.03f)) * below - top * (T(4.86f) * x + T(0.59f))) / (below * below);
+  return select((x > T(0.0f)) & (top < below), slope, T(0.0f));
+}
+template <class T>
+FS_HD T develop_slope(T linear, int tone) {
+  const T x = tone == kToneFilmic ? filmic(linear) : linear;
+  const T inner = tone == kToneFilmic ? filmic_slope(linear) : T(1.0f);
+  const auto clamped = mask_not((x > T(0.0f)) & (x < T(1.0f)));
+  if (tone == kToneLinear) return select(clamped, T(0.0f), inner);
+  const T curve = (srgb_encode(x) + T(0.055f)) / (T(2.4f) * max(x, T(0.0031308f)));
+  return select(clamped, T(0.0f), inner * select(x > T(0.0031308f), curve, T(12.92f)));
+}
+
 }  // namespace fastsynth

@@ -67,7 +67,7 @@ FS_HD Vec3<T> product(Vec3<T> a, Vec3<T> b) {
 template <class T>
 struct Arriving {
   Vec3<T> to_light;
-  T cosine, received;
+  T strength, cosine, received;
 };
 template <class T>
 FS_HD Arriving<T> arriving(const Lights& lights, int i, const Surface<T>& s) {
@@ -89,7 +89,7 @@ FS_HD Arriving<T> arriving(const Lights& lights, int i, const Surface<T>& s) {
     }
   }
   const T cosine = max(dot(s.normal, to_light), zero);
-  return {to_light, cosine, strength * cosine};
+  return {to_light, strength, cosine, strength * cosine};
 }
 
 // What a glossy surface reflects of light that arrives, beside its diffuse part.

@@ -63,6 +63,8 @@ template <class T, class I>
 struct Taps {
   I texel[4];
   T part_x, part_y;
+  I row[2], column[2];  // where they lie: row + column
+  T width, height;      // of the level
 
   FS_HD Color<T> blended(bool decode) const {
     const auto upper = mix(unpack<T>(texel[0], decode), unpack<T>(texel[1], decode), part_x);
@@ -81,6 +83,12 @@ FS_HD Taps<T, I> read_taps(const Textures& textures, int wrap, I first, I width,
   const I y0 = first + multiply(wrapped(top, height, wrap), width),
           y1 = first + multiply(wrapped(top + I(1), height, wrap), width);
   Taps<T, I> taps;
+  taps.row[0] = y0;
+  taps.row[1] = y1;
+  taps.column[0] = x0;
+  taps.column[1] = x1;
+  taps.width = to_float(width);
+  taps.height = to_float(height);
   gather_two(textures.texels, y0, x0, x1, active, taps.texel[0], taps.texel[1]);
   gather_two(textures.texels, y1, x0, x1, active, taps.texel[2], taps.texel[3]);
   taps.part_x = x - left_of;
@@ -137,6 +145,37 @@ FS_HD auto look_up(const Textures& textures, int32_t texture, T u, T v, T u_x, T
   lookup.blends = any(between);
   if (lookup.blends) lookup.coarse = taps_at(textures, texture, min(lower + I(1), I(info[2] - 1)), u, v, between);
   return lookup;
+}
+
+// Of `blended`, for colours alone: what it adds to the gradients of u and v, and to those of the texels, by
+// add(place, gradient of the coded values).
+template <class T, class I, class Add>
+FS_HD void blended_backward(const Taps<T, I>& taps, bool decode, Vec3<T> grad, T& grad_u, T& grad_v, const Add& add) {
+  const T one(1.0f), right = taps.part_x, left = one - right, lower = taps.part_y, upper = one - lower;
+  Vec3<T> tap[4];
+  for (int i = 0; i < 4; ++i) {
+    const Color<T> c = unpack<T>(taps.texel[i], decode);
+    tap[i] = {c.r, c.g, c.b};
+  }
+  grad_u = grad_u + dot(grad, (tap[1] - tap[0]) * upper + (tap[3] - tap[2]) * lower) * taps.width;
+  grad_v = grad_v + dot(grad, (tap[2] - tap[0]) * left + (tap[3] - tap[1]) * right) * taps.height;
+  const T weight[4] = {left * upper, right * upper, left * lower, right * lower};
+  for (int i = 0; i < 4; ++i) {
+    Vec3<T> to = grad * weight[i];
+    if (decode) {
+      const Color<T> c = unpack<T>(taps.texel[i], false);
+      to = {to.x * srgb_decode_slope(c.r), to.y * srgb_decode_slope(c.g), to.z * srgb_decode_slope(c.b)};
+    }
+    add(taps.row[i / 2] + taps.column[i % 2], to);
+  }
+}
+// Of a trilinear lookup; its level is taken as given.
+template <class T, class I, class Add>
+FS_HD void lookup_backward(const Lookup<T, I>& lookup, bool decode, Vec3<T> grad, T& grad_u, T& grad_v,
+                           const Add& add) {
+  if (!lookup.blends) return blended_backward(lookup.fine, decode, grad, grad_u, grad_v, add);
+  blended_backward(lookup.fine, decode, grad * (T(1.0f) - lookup.part), grad_u, grad_v, add);
+  blended_backward(lookup.coarse, decode, grad * lookup.part, grad_u, grad_v, add);
 }
 
 template <class T, class M>

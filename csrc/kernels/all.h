@@ -2,6 +2,7 @@
 #pragma once
 
 #include "draw.h"
+#include "draw_backward.h"
 #include "image.h"
 #include "pointwise.h"
 #include "prepare.h"
@@ -10,7 +11,7 @@
 
 // clang-format off: a table
 #define FS_KERNELS(X)                                                                        \
-  X(Prepare) X(LooseBoxes) X(Draw) X(SnapCorners) X(BoundRuns) X(RasterizeClip)              \
+  X(Prepare) X(LooseBoxes) X(Draw) X(DrawBackward) X(SnapCorners) X(BoundRuns) X(RasterizeClip)              \
   X(UniformNumbers) X(NormalNumbers) X(TransformVertices) X(Interpolate) X(TextureLookup)    \
   X(Blur) X(Develop) X(ClearSeen) X(Reduce)
 // clang-format on

@@ -9,6 +9,7 @@ namespace fastsynth {
 template <class Schedule, class Library>
 void register_ops(Library& m) {
   m.impl("draw", TORCH_BOX(&draw<Schedule>));
+  m.impl("draw_backward", TORCH_BOX(&draw_backward<Schedule>));
   m.impl("transform", TORCH_BOX(&transform<Schedule>));
   m.impl("rasterize", TORCH_BOX(&rasterize<Schedule>));
   m.impl("interpolate", TORCH_BOX(&interpolate<Schedule>));

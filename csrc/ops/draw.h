@@ -29,12 +29,10 @@ enum Output {
   kOutputs
 };
 
-// assets, scene, photos: the tensors of the data model in the order of fastsynth/ops/draw.py. Behind the outputs come
-// the flags.
-template <class Schedule>
-std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vector<Tensor> photos,
-                         int64_t height, int64_t width, int64_t grid, int64_t face_bits, int64_t outputs,
-                         int64_t shading, int64_t tone, bool mips, bool linear, bool bytes, double near, double lod) {
+// The tensors of the data model, in the order of fastsynth/ops/draw.py, as a kernel reads them.
+inline DrawView draw_view(const std::vector<Tensor>& assets, const std::vector<Tensor>& scene,
+                          const std::vector<Tensor>& photos, int64_t face_bits, int64_t shading, int64_t tone,
+                          bool mips, double near) {
   STD_TORCH_CHECK(assets.size() == 16 && scene.size() == 19 && photos.size() == 3,
                   "fastsynth::draw: wrong number of tensors.");
   DrawView d{};
@@ -85,6 +83,19 @@ std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, 
   k.tone = int32_t(tone);
   k.mips = mips;
 
+  d.face_bits = int32_t(face_bits);
+  return d;
+}
+
+// assets, scene, photos: as above. `traced` is only of use to the gradients. Behind the outputs come the flags.
+template <class Schedule>
+std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vector<Tensor> photos,
+                         std::vector<Tensor> /*traced*/, int64_t height, int64_t width, int64_t grid, int64_t face_bits,
+                         int64_t outputs, int64_t shading, int64_t tone, bool mips, bool linear, bool bytes,
+                         double near, double lod) {
+  DrawView d = draw_view(assets, scene, photos, face_bits, shading, tone, mips, near);
+  const SceneView& s = d.scene;
+  const AssetView& a = d.assets;
   const Tensor& like = scene[1];
   const int64_t b = s.images, n = s.instances;
   const auto wants = [&](Output o) { return (outputs >> o & 1) != 0; };
@@ -117,7 +128,6 @@ std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, 
   Schedule::run(like, Prepare{a, s, int32_t(w), int32_t(h), float(lod), prepared, write<int32_t>(flags)});
   Schedule::refuse(flags, "render: `mesh_id` names a mesh that the assets do not have, in instance slot ", n,
                    " (flattened [B, N], first counted 1). Use rows of `assets.meshes`, or -1 for an empty slot.");
-  d.face_bits = int32_t(face_bits);
   d.alone = write<int32_t>(flags) + 1;
 
   const auto as = [](Tensor* t, auto* type) {
@@ -161,6 +171,41 @@ std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, 
     Schedule::run(like, LooseBoxes{a, s, prepared, int32_t(w), int32_t(h), write<float>(*loose)});
   out.push_back(flags);
   return out;
+}
+
+// Rows of sums (core/adjoint.h) [B, N + 1, row_size(L)], and the texels' gradients [X, 4] in units of 1 / texel_scale,
+// where that is not empty.
+template <class Schedule>
+std::vector<Tensor> draw_backward(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vector<Tensor> photos,
+                                  Tensor rgb, Tensor grad, Tensor instance_id, Tensor triangle_id, Tensor seen,
+                                  Tensor texel_scale, int64_t shading, int64_t tone, bool mips, bool linear,
+                                  double near, double lod) {
+  DrawBackward k{};
+  static_cast<DrawView&>(k) = draw_view(assets, scene, photos, 0, shading, tone, mips, near);
+  k.height = int_size(rgb, 2);
+  k.width = int_size(rgb, 3);
+  k.grid = 1;
+  k.linear = linear;
+  k.rgb = read<float>(rgb);
+  k.grad = read<float>(grad);
+  k.instance_id = const_cast<int32_t*>(read<int32_t>(instance_id));
+  k.triangle_id = const_cast<int32_t*>(read<int32_t>(triangle_id));
+  k.seen = const_cast<int32_t*>(read<int32_t>(seen));
+  const Tensor& like = scene[1];
+  const int64_t b = k.scene.images, n = k.scene.instances;
+  Tensor prepared = make(like, {b * n, int64_t(sizeof(Prepared))}, ScalarType::Byte);
+  k.prepared = reinterpret_cast<Prepared*>(write<uint8_t>(prepared));
+  Tensor flags = make_zeros(like, {1}, ScalarType::Int);
+  Schedule::run(like, Prepare{k.assets, k.scene, k.width, k.height, float(lod), const_cast<Prepared*>(k.prepared),
+                              write<int32_t>(flags)});
+  Tensor rows = make(like, {b, n + 1, row_size(k.look.lights)}, ScalarType::Float);
+  const bool textures = texel_scale.numel() != 0;
+  Tensor texels = make_zeros(like, {textures ? assets[13].size(0) : 0, 4}, ScalarType::Long);
+  k.rows = write<float>(rows);
+  k.texel_grad = textures ? write<int64_t>(texels) : nullptr;
+  k.texel_scale = read_or_null<float>(texel_scale);
+  Schedule::run(like, k);
+  return {rows, texels};
 }
 
 }  // namespace fastsynth

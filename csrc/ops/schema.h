@@ -6,9 +6,14 @@ namespace fastsynth {
 template <class Library>
 void define_ops(Library& m) {
   m.def(
-      "draw(Tensor[] assets, Tensor[] scene, Tensor[] photos, int height, int width, int grid, int face_bits, int "
+      "draw(Tensor[] assets, Tensor[] scene, Tensor[] photos, Tensor[] traced, int height, int width, int grid, int "
+      "face_bits, int "
       "outputs, "
       "int shading, int tone, bool mips, bool linear, bool bytes, float near, float lod) -> Tensor[]");
+  m.def(
+      "draw_backward(Tensor[] assets, Tensor[] scene, Tensor[] photos, Tensor rgb, Tensor grad, Tensor instance_id, "
+      "Tensor triangle_id, Tensor seen, Tensor texel_scale, int shading, int tone, bool mips, bool linear, float near, "
+      "float lod) -> Tensor[]");
   m.def("transform(Tensor vertices, Tensor matrices) -> Tensor");
   m.def("rasterize(Tensor clip, Tensor faces, Tensor ranges, int height, int width, int cull) -> Tensor[]");
   m.def("interpolate(Tensor attributes, Tensor faces, Tensor triangle_id, Tensor barycentric) -> Tensor");

@@ -16,6 +16,17 @@ FS_KERNEL void atomic_add(int32_t* p, int32_t value) {
 #endif
 }
 
+FS_KERNEL void atomic_add(int64_t* p, int64_t value) {
+#ifdef __CUDA_ARCH__
+  ::atomicAdd(reinterpret_cast<unsigned long long*>(p), static_cast<unsigned long long>(value));
+#else
+  __atomic_fetch_add(p, value, __ATOMIC_RELAXED);
+#endif
+}
+
+// A whole number, held within 2^62: sums of such do not depend on their order.
+FS_KERNEL int64_t to_fixed(float x) { return static_cast<int64_t>(min(max(x, -4.6e18f), 4.6e18f)); }
+
 FS_KERNEL int32_t atomic_next(int32_t* p) {
 #ifdef __CUDA_ARCH__
   return ::atomicAdd(p, 1);

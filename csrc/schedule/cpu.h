@@ -93,6 +93,24 @@ struct CpuTile : SixteenLanes {
   }
   FS_HD void sync() {}
 
+  // out[k] = the lanes' sum of row[k], in the order of the lanes.
+  template <int N, int M>
+  FS_HD void sum_lanes(float (&)[N][M], const Float* row, int32_t numbers, float* out) {
+    for (int32_t k = 0; k < numbers; ++k) {
+      const auto kept = keep(row[k]);
+      float sum = 0.0f;
+      for (int32_t lane = 0; lane < 16; ++lane) sum += kept[lane];
+      out[k] = sum;
+    }
+  }
+  FS_HD void add_each(int64_t* p, Int index, Float value, Mask active) {
+    const auto at = keep(index);
+    const auto kept = keep(value);
+    for (uint32_t bits = active.bits(); bits; bits &= bits - 1) {
+      const int lane = __builtin_ctz(bits);
+      atomic_add(p + at[lane], to_fixed(kept[lane]));
+    }
+  }
   // Hands the kept lanes' records to body(record, active), once sixteen have come together or when flushed: where most
   // lanes drop out, what is left fills them again.
   template <int N>

@@ -68,6 +68,24 @@ struct ThreadTile : OneLane, Base {
   }
   template <int N, class F>
   FS_KERNEL void flush(Records<N>&, F&&) {}
+  // out[k] = the lanes' sum of row[k], in the order of the lanes.
+  template <int N, int M>
+  FS_KERNEL void sum_lanes(float (&part)[N][M], const float* row, int32_t numbers, float* out) {
+    for (int32_t first = 0; first < numbers; first += N) {
+      const int32_t count = min(numbers - first, N);
+      for (int32_t k = 0; k < count; ++k) part[k][this->lane()] = row[first + k];
+      this->sync();
+      for_one(count, [&](int32_t k) {
+        float sum = 0.0f;
+        for (int32_t l = 0; l < this->lanes(); ++l) sum += part[k][l];
+        out[first + k] = sum;
+      });
+      this->sync();
+    }
+  }
+  FS_KERNEL void add_each(int64_t* p, int32_t index, float value, bool active) {
+    if (active) atomic_add(p + index, to_fixed(value));
+  }
   FS_KERNEL void add(int32_t* p, int32_t value) { atomic_add(p, value); }
   FS_KERNEL void least(int32_t* p, int32_t value) { atomic_min(p, value); }
   FS_KERNEL void most(int32_t* p, int32_t value) { atomic_max(p, value); }

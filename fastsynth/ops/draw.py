@@ -41,6 +41,12 @@ OUTPUTS: tuple[str, ...] = tuple(
 )
 
 
+#: What gradients of poses, cameras, exposure and texels go through: see :func:`draw`.
+TRACED: tuple[str, ...] = ("clip", "world", "normal", "eye", "gain", "texels")
+# Fractions of a unit in which texels' gradients are added up: whole numbers, so that no order changes the sum.
+_TEXEL_BITS = 30
+
+
 def draw(
     assets: list[Tensor],
     scene: list[Tensor],
@@ -57,6 +63,7 @@ def draw(
     dtype: torch.dtype,
     near: float,
     lod: float,
+    traced: Collection[Tensor] = (),
 ) -> dict[str, Tensor]:
     """Draws a batch. The tensors are those of the data model, checked by the caller but for their device.
 
@@ -77,6 +84,12 @@ def draw(
         dtype: Of ``rgb``: torch.float32 or torch.uint8.
         near: Distance of the near plane [m].
         lod: Largest projected error of a level of detail [pixels]; 0 = the finest always.
+        traced: Where the gradient of ``rgb`` is to go, by the names of ``TRACED``, none of which are read: clip from
+            object [B, N, 3, 4] (rows x w, y w and w), world from object [B, N, 3, 4], what takes normals to the world
+            [B, N, 3, 3], the camera's centre [B, 3], the gain of the channels [B, 3], and the material textures' coded
+            texels in [0, 1] [X, 4] (empty = no gradient). Lights, ambient light, base colours, metallic, roughness and
+            background colours have theirs by ``scene``. Needs float ``rgb``, ``instance_id``, ``triangle_id`` and
+            ``seen`` among the outputs, and ``grid`` 1. Empty = no gradient.
 
     Returns:
         The outputs that were asked for, and ``flags``, int32 [2]: 1 + the flattened slot of an instance whose mesh does
@@ -91,6 +104,7 @@ def draw(
         assets,
         scene,
         photos,
+        list(traced),
         *size,
         grid,
         face_bits,
@@ -107,7 +121,24 @@ def draw(
 
 
 @torch.library.register_fake("fastsynth::draw")
-def _(assets, scene, photos, height, width, grid, face_bits, outputs, shading, tone, mips, linear, bytes, near, lod):
+def _(
+    assets,
+    scene,
+    photos,
+    traced,
+    height,
+    width,
+    grid,
+    face_bits,
+    outputs,
+    shading,
+    tone,
+    mips,
+    linear,
+    bytes,
+    near,
+    lod,
+):
     pose = scene[1]
     b, n, h, w = pose.shape[0], pose.shape[1], height, width
     shapes = {
@@ -129,6 +160,83 @@ def _(assets, scene, photos, height, width, grid, face_bits, outputs, shading, t
         pose.new_empty(shape if outputs >> i & 1 else (0,), dtype=dtype)
         for i, (shape, dtype) in enumerate(shapes[name] for name in OUTPUTS)
     ] + [pose.new_empty(2, dtype=torch.int32)]
+
+
+@torch.library.register_fake("fastsynth::draw_backward")
+def _(assets, scene, photos, rgb, grad, instance_id, triangle_id, seen, texel_scale, *numbers):
+    b, n = scene[0].shape
+    rows = rgb.new_empty(b, n + 1, _LIGHTS + _LIGHT * scene[4].shape[1])
+    return [rows, rgb.new_empty(assets[13].shape[0] if texel_scale.numel() else 0, 4, dtype=torch.int64)]
+
+
+# Places in a row of sums; csrc/core/adjoint.h.
+_PLACES = {
+    "clip": (0, 12),
+    "world": (12, 24),
+    "normal": (24, 33),
+    "tint": (33, 36),
+    "metallic": (36, 37),
+    "roughness": (37, 38),
+    "eye": (38, 41),
+    "background": (41, 47),
+    "gain": (47, 50),
+    "ambient": (50, 77),
+}
+_LIGHTS, _LIGHT = 77, 11  # where they begin; numbers of one: colour, direction, position, cone
+
+
+def _remember(ctx, inputs, output) -> None:
+    assets, scene, photos, traced = inputs[:4]
+    ctx.mark_non_differentiable(*output[1:])
+    ctx.numbers = inputs[4:]
+    ctx.traced = bool(traced)
+    if traced:
+        ctx.texels = traced[5].shape
+        ctx.counts = len(assets), len(scene), len(photos)
+        kept = (output[OUTPUTS.index(name)] for name in ("rgb", "instance_id", "triangle_id", "seen"))
+        ctx.save_for_backward(*assets, *scene, *photos, *kept)
+
+
+def _gradients(ctx, grads):
+    if not ctx.traced:
+        raise RuntimeError("draw(): a gradient was asked for, but `traced` is empty. Use fastsynth.render.")
+    _, _, grid, _, _, shading, tone, mips, linear, _, near, lod = ctx.numbers
+    a, s, p = ctx.counts
+    saved = ctx.saved_tensors
+    assets, scene, photos = list(saved[:a]), list(saved[a : a + s]), list(saved[a + s : a + s + p])
+    grad = grads[0].contiguous()
+    texels = ctx.texels[0] > 0
+    # The largest gradient becomes 2^30, so that 2^33 of them fit into 64 bits.
+    largest = grad.abs().amax().clamp(min=1e-30)
+    scale = torch.exp2(_TEXEL_BITS - largest.log2().ceil()).reshape(1) if texels else grad.new_empty(0)
+    rows, sums = torch.ops.fastsynth.draw_backward(
+        assets, scene, photos, saved[-4], grad, *saved[-3:], scale, shading, tone, mips, linear, near, lod
+    )
+    b, n = scene[0].shape
+    own, whole = rows[:, :n], rows.sum(1)
+
+    def of(name: str, source: Tensor, *shape: int) -> Tensor:
+        first, end = _PLACES[name]
+        return source[..., first:end].reshape(*source.shape[:-1], *shape)
+
+    light = whole[:, _LIGHTS:].unflatten(1, (-1, _LIGHT))
+    traced = [of("clip", own, 3, 4), of("world", own, 3, 4), of("normal", own, 3, 3), of("eye", whole, 3),
+              of("gain", whole, 3), sums / scale if texels else None]  # fmt: skip
+    to_scene = {
+        "light_color": light[..., 0:3],
+        "light_direction": light[..., 3:6],
+        "light_position": light[..., 6:9],
+        "light_cone": light[..., 9:11],
+        "ambient": of("ambient", whole, 9, 3),
+        "base_color": torch.nn.functional.pad(of("tint", own, 3), (0, 1)),  # alpha only cuts holes
+        "metallic": of("metallic", own),
+        "roughness": of("roughness", own),
+        "background_color": of("background", whole, 2, 3),
+    }
+    return [None] * a, [to_scene.get(name) for name in SCENE], [None] * p, traced, *[None] * len(ctx.numbers)
+
+
+torch.library.register_autograd("fastsynth::draw", _gradients, setup_context=_remember)
 
 
 @torch.library.register_fake("fastsynth::uniform")

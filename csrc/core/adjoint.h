@@ -1,0 +1,70 @@
+// Sums of gradients over pixels, and where in a row of sums each parameter has its place.
+#pragma once
+
+#include "vec.h"
+
+namespace fastsynth {
+
+// A row for every instance of an image, and one for its background.
+enum Row : int {
+  kClipRow = 0,     // [3, 4] clip from object
+  kWorldRow = 12,   // [3, 4] world from object
+  kNormalRow = 24,  // [3, 3] what takes normals to the world
+  kTintRow = 33,    // base colour
+  kMetallicRow = 36,
+  kRoughnessRow = 37,
+  kEyeRow = 38,         // the camera's centre
+  kBackgroundRow = 41,  // [2, 3] colours
+  kGainRow = 47,        // of the three channels
+  kAmbientRow = 50,     // [9, 3]
+  kLightRow = 77,       // [L, 11] colour, direction, position, cone
+};
+constexpr int kLightNumbers = 11, kMaxLights = 16;
+constexpr int kMaxRow = kLightRow + kLightNumbers * kMaxLights;
+FS_HD int row_size(int lights) { return kLightRow + kLightNumbers * lights; }
+
+// What the active lanes add to a row.
+template <class T, class M>
+struct Sums {
+  T* row;
+  M active;
+
+  FS_HD void add(int k, T value) const { row[k] = row[k] + select(active, value, T(0.0f)); }
+  FS_HD void add(int k, Vec3<T> value) const {
+    add(k, value.x);
+    add(k + 1, value.y);
+    add(k + 2, value.z);
+  }
+  // Of a matrix of `columns` columns that took the point (or direction) `from`.
+  FS_HD void add_outer(int k, int columns, Vec3<T> grad, Vec3<T> from) const {
+    const T g[3] = {grad.x, grad.y, grad.z};
+    for (int r = 0; r < 3; ++r) {
+      add(k + r * columns, from * g[r]);
+      if (columns == 4) add(k + r * columns + 3, g[r]);
+    }
+  }
+};
+
+template <class T>
+FS_HD Vec3<T> zero_vector() {
+  return {T(0.0f), T(0.0f), T(0.0f)};
+}
+
+// Of normalize(a), whose result was `unit`.
+template <class T>
+FS_HD Vec3<T> normalize_backward(Vec3<T> a, Vec3<T> unit, Vec3<T> grad) {
+  const T length = sqrt(dot(a, a));
+  const T scale = select(length > T(0.0f), T(1.0f) / length, T(0.0f));
+  return (grad - unit * dot(unit, grad)) * scale;
+}
+
+// What `matrix` makes of the gradient of its result: the transpose's product.
+template <class T>
+FS_HD Vec3<T> direction_backward(const Affine& matrix, Vec3<T> grad) {
+  const auto column = [&](int c) {
+    return T(matrix.m[0][c]) * grad.x + T(matrix.m[1][c]) * grad.y + T(matrix.m[2][c]) * grad.z;
+  };
+  return {column(0), column(1), column(2)};
+}
+
+}  // namespace fastsynth

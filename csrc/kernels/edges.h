@@ -1,0 +1,180 @@
+// What the visible edges of surfaces do to a picture that is sampled at pixel centres.
+//
+// Between a pixel p and its neighbour q that shows another surface lies an edge. Where it lies between them is not
+// known, and all places are as likely; if it moves by s pixels towards q, then in the mean one of the two changes from
+// what q shows to what p shows in a part s of all cases. So the gradient of s is half the sum of both pixels' gradients
+// times the difference of their colours. The picture and the labels stay as they are. Which surface the edge belongs to
+// follows from the planes of both faces, prolonged:
+//  - p's plane lies in front of what q shows: p's surface ends here, and its edge moves with it;
+//  - q's plane lies in front of what p shows: the edge is q's, whose own pixels see to it;
+//  - neither: the planes cut through each other. The cut moves with either of them, by the difference of their slopes.
+//    Where they are nearly parallel it would move without bound, and is held.
+// After Pidhorskyi et al., "Rasterized Edge Gradients: Handling Discontinuities Differentiably", 2024.
+#pragma once
+
+#include "../core/light_backward.h"
+#include "resolve.h"
+
+namespace fastsynth {
+
+// The plane of a face in clip space (x, y, w), and the ray of a pixel in it. Depth's inverse is linear in the picture.
+template <class T>
+struct FacePlane {
+  Vec3<T> unit;               // times any point of the plane: 1
+  Vec3<T> corner[2];          // times the corners: 1 for corner 1 (or 2), 0 for the others
+  T inverse;                  // of the depth at the pixel
+  T slope_x, slope_y;         // its change per pixel
+  decltype(T() < T()) sound;  // not seen edge-on
+
+  FacePlane() = default;
+  FS_KERNEL FacePlane(const Vec3<T> (&clip)[3], T ndc_x, T ndc_y, float per_x, float per_y) {
+    const Vec3<T> e1 = clip[1] - clip[0], e2 = clip[2] - clip[0], normal = cross(e2, e1);
+    const T height = dot(normal, clip[0]);
+    sound = abs(height) > T(1e-18f);
+    const T scale = T(1.0f) / select(sound, height, T(1.0f));
+    unit = normal * scale;
+    // Edges in place of corners: what is small is not the difference of large products.
+    corner[0] = cross(clip[0], e2) * scale;
+    corner[1] = cross(e1, clip[0]) * scale;
+    inverse = unit.x * ndc_x + unit.y * ndc_y + unit.z;
+    slope_x = unit.x * T(per_x);
+    slope_y = unit.y * T(per_y);
+  }
+};
+
+// Pictures of an image [H, W], read at a block's samples or beside them.
+template <class Tile>
+struct Picture {
+  using Float = typename Tile::Float;
+  using Int = typename Tile::Int;
+  using Mask = typename Tile::Mask;
+  const DrawView& d;
+  int64_t image, pixels;
+  Int x, y;
+  Mask inside;
+
+  FS_KERNEL Picture(const DrawView& view, int64_t image_, int32_t left, int32_t top)
+      : d(view), image(image_), pixels(int64_t(view.width) * view.height) {
+    x = block_x(Int()) + Int(left);
+    y = block_y(Int()) + Int(top);
+    inside = (x < Int(d.width)) & (y < Int(d.height));
+  }
+  FS_KERNEL Int place(int dx, int dy) const { return multiply(y + Int(dy), Int(d.width)) + x + Int(dx); }
+  FS_KERNEL Mask inside_at(int dx, int dy) const {
+    const Int at_x = x + Int(dx), at_y = y + Int(dy);
+    return inside & (at_x >= Int(0)) & (at_x < Int(d.width)) & (at_y >= Int(0)) & (at_y < Int(d.height));
+  }
+  FS_KERNEL Int instance(int dx, int dy, Mask active) const {
+    return gather(d.instance_id + image * pixels, place(dx, dy), active);
+  }
+  FS_KERNEL Int triangle(int dx, int dy, Mask active) const {
+    return gather(d.triangle_id + image * pixels, place(dx, dy), active);
+  }
+  FS_KERNEL Vec3<Float> color(const float* of, int dx, int dy, Mask active) const {
+    const float* first = of + 3 * image * pixels;
+    const Int at = place(dx, dy);
+    return {gather(first, at, active), gather(first + pixels, at, active), gather(first + 2 * pixels, at, active)};
+  }
+};
+
+constexpr float kEdgeClamp = 8.0f;  // [pixels] that a cut may move at most when a face moves by a pixel's breadth
+constexpr float kSoftCrease = 0.06f, kSharpCrease = 0.15f;  // 1 - cosine: from where a crease counts, and in full
+
+// The corners and the plane of a face that is seen beside a pixel.
+template <class Tile>
+struct FaceBeside {
+  using Float = typename Tile::Float;
+  Vec3<Float> p[3];
+  FacePlane<Float> plane;
+
+  FS_KERNEL FaceBeside(const DrawView& d, const Prepared& prepared, const typename Tile::FaceRows& rows, Float ndc_x,
+                       Float ndc_y, float per_x, float per_y) {
+    Vec3<Float> clip[3];
+    for (int i = 0; i < 3; ++i) {
+      Float first[4];
+      rows.read(d.assets.vertex_data, i, first);
+      p[i] = {first[0], first[1], first[2]};
+      clip[i] = prepared.clip.point(p[i]);
+    }
+    plane = FacePlane<Float>(clip, ndc_x, ndc_y, per_x, per_y);
+  }
+};
+
+// Gradient of the material points in clip space, by the edges that the lanes' pixels have. `same`: lanes of instance n.
+template <class Tile, class Met>
+FS_APART Vec3<typename Tile::Float> edges(Tile& tile, const DrawView& d, const float* rgb, const float* grad,
+                                          int64_t image, int32_t n, const Picture<Tile>& picture, const Met& met,
+                                          typename Tile::Int face, Vec3<typename Tile::Float> g,
+                                          typename Tile::Mask same) {
+  using Float = typename Tile::Float;
+  using Int = typename Tile::Int;
+  using Mask = typename Tile::Mask;
+  const float per_x = 2.0f / float(d.width), per_y = 2.0f / float(d.height);
+  const Float zero(0.0f);
+  const Vec3<Float> shown = picture.color(rgb, 0, 0, same);
+  // How much the inverse depth changes when a point comes nearer by the breadth of a pixel.
+  const Float breadth = met.plane.inverse * Float(1.0f / (d.scene.intrinsics[9 * image + 4] * float(d.height)));
+  const Float ndc_x = (to_float(picture.x) + Float(0.5f)) * Float(per_x) - Float(1.0f);
+  const Float ndc_y = (to_float(picture.y) + Float(0.5f)) * Float(per_y) - Float(1.0f);
+  Vec3<Float> moved = zero_vector<Float>();
+  for (int side = 0; side < 4; ++side) {
+    const int dx = side == 0 ? 1 : side == 1 ? -1 : 0, dy = side == 2 ? 1 : side == 3 ? -1 : 0;
+    Mask beside = same & picture.inside_at(dx, dy);
+    const Int other = picture.instance(dx, dy, beside), other_face = picture.triangle(dx, dy, beside);
+    beside = beside & ((other != Int(n)) | (other_face != face));
+    if (!any(beside)) continue;
+    const Vec3<Float> step = shown - picture.color(rgb, dx, dy, beside);
+    const Float pull = Float(0.5f) * dot(g + picture.color(grad, dx, dy, beside), step);
+    const Float slope = met.plane.slope_x * Float(float(dx)) + met.plane.slope_y * Float(float(dy));
+    const Float prolonged = met.plane.inverse + slope;
+    Mask ends = beside & (other < Int(0));
+    const Mask met_other = beside & (other >= Int(0));
+    tile.for_unique(other, met_other, [&](int32_t m, Mask lanes) {
+      const typename Tile::FaceRows rows(d.assets.faces, other_face, lanes);
+      if (m == n) {  // faces that share a corner go on into each other, and so does what they show
+        Mask joined(false);
+        for (int i = 0; i < 3; ++i)
+          for (int j = 0; j < 3; ++j) joined = joined | (met.rows.corner(i) == rows.corner(j));
+        lanes = lanes & mask_not(joined);
+        if (!any(lanes)) return;
+      }
+      const FaceBeside<Tile> there(d, d.prepared[image * d.scene.instances + m], rows, ndc_x + Float(per_x * float(dx)),
+                                   ndc_y + Float(per_y * float(dy)), per_x, per_y);
+      const Float there_slope = there.plane.slope_x * Float(float(dx)) + there.plane.slope_y * Float(float(dy));
+      Float margin = zero;
+      Float share(1.0f);
+      if (m == n) {
+        margin = Float(3.0f) * (breadth + abs(slope));
+        const Vec3<Float> a = cross(met.p[1] - met.p[0], met.p[2] - met.p[0]),
+                          b = cross(there.p[1] - there.p[0], there.p[2] - there.p[0]);
+        const Float lengths = sqrt(dot(a, a) * dot(b, b));
+        const Float cosine = dot(a, b) / select(lengths > zero, lengths, Float(1.0f));
+        share = min(max((Float(1.0f - kSoftCrease) - cosine) * Float(1.0f / (kSharpCrease - kSoftCrease)), zero),
+                    Float(1.0f));
+      }
+      const Mask in_front = lanes & (prolonged > there.plane.inverse + margin);
+      ends = ends | in_front;
+      const Mask behind_here = there.plane.inverse - there_slope <= met.plane.inverse + margin;
+      const Mask cut = lanes & mask_not(in_front) & behind_here & met.plane.sound & there.plane.sound & (share > zero);
+      if (!any(cut)) return;
+      // Along its own normal the cut moves by 1 / |apart|; of that, pairs in x and pairs in y each see their part.
+      const Float apart_x = there.plane.slope_x - met.plane.slope_x, apart_y = there.plane.slope_y - met.plane.slope_y;
+      const Float least = breadth * Float(1.0f / kEdgeClamp);
+      const Float apart = max(apart_x * apart_x + apart_y * apart_y, least * least);
+      const Float across = max(there_slope - slope, zero) / apart;
+      const Float nearer = select(cut, share * pull * across * (zero - met.plane.inverse), zero);
+      moved = moved + met.plane.unit * nearer;
+    });
+    const Float along = select(ends, pull * Float(float(dx + dy)) * met.plane.inverse, zero);
+    if (dx != 0) {
+      const Float half = along * Float(0.5f * float(d.width));
+      moved = {moved.x + half, moved.y, moved.z - half * ndc_x};
+    } else {
+      const Float half = along * Float(0.5f * float(d.height));
+      moved = {moved.x, moved.y + half, moved.z - half * ndc_y};
+    }
+  }
+  return moved;
+}
+
+}  // namespace fastsynth
