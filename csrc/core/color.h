@@ -78,4 +78,27 @@ FS_HD T develop(T linear, int tone) {
   return srgb_encode(tone == kToneFilmic ? filmic(linear) : linear);
 }
 
+// Slopes of the curves above. Zero where they hold the value, the ends of the range not included.
+template <class T>
+FS_HD T srgb_encode_slope(T linear) {
+  const T curve = T(1.055f / 2.4f) * exp2_of(T(1.0f / 2.4f - 1.0f) * log2_of(max(linear, T(1e-6f))));
+  const auto held = (linear < T(0.0f)) | (linear > T(1.0f));
+  return select(held, T(0.0f), select(linear > T(0.0031308f), curve, T(12.92f)));
+}
+
+template <class T>
+FS_HD T filmic_slope(T linear) {
+  const T x = max(linear, T(0.0f));
+  const T over = x * (T(2.51f) * x + T(0.03f)), under = x * (T(2.43f) * x + T(0.59f)) + T(0.14f);
+  const T slope = ((T(5.02f) * x + T(0.03f)) * under - over * (T(4.86f) * x + T(0.59f))) / (under * under);
+  return select((linear < T(0.0f)) | (over > under), T(0.0f), slope);
+}
+
+template <class T>
+FS_HD T develop_slope(T linear, int tone) {
+  if (tone == kToneLinear) return select((linear < T(0.0f)) | (linear > T(1.0f)), T(0.0f), T(1.0f));
+  if (tone == kToneFilmic) return srgb_encode_slope(filmic(linear)) * filmic_slope(linear);
+  return srgb_encode_slope(linear);
+}
+
 }  // namespace fastsynth

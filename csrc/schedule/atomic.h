@@ -16,6 +16,14 @@ FS_KERNEL void atomic_add(int32_t* p, int32_t value) {
 #endif
 }
 
+FS_KERNEL void atomic_add(int64_t* p, int64_t value) {
+#ifdef __CUDA_ARCH__
+  ::atomicAdd(reinterpret_cast<unsigned long long*>(p), static_cast<unsigned long long>(value));
+#else
+  __atomic_fetch_add(p, value, __ATOMIC_RELAXED);
+#endif
+}
+
 FS_KERNEL int32_t atomic_next(int32_t* p) {
 #ifdef __CUDA_ARCH__
   return ::atomicAdd(p, 1);
@@ -57,6 +65,12 @@ FS_KERNEL void atomic_min(int64_t* p, int64_t value) {
   int64_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
   while (value < old && !__atomic_compare_exchange_n(p, &old, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
 #endif
+}
+
+// A term of a sum (kernels/sums.h) in units, toward zero. Held within 62 bits; what is not a number may become anything.
+FS_HD int64_t in_units(float scaled) {
+  constexpr float kMost = 4611686018427387904.0f;
+  return static_cast<int64_t>(min(max(scaled, -kMost), kMost));
 }
 
 // z/w as a number of the same order.

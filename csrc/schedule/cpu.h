@@ -122,6 +122,7 @@ struct CpuTile : SixteenLanes {
   }
 
   FS_HD void add(int32_t* p, int32_t value) { *p += value; }
+  FS_HD void add(int64_t* p, int64_t value) { *p += value; }
   FS_HD void least(int32_t* p, int32_t value) { *p = fastsynth::min(*p, value); }
   FS_HD void most(int32_t* p, int32_t value) { *p = fastsynth::max(*p, value); }
   FS_HD int32_t next(int32_t* p) { return (*p)++; }

@@ -177,5 +177,34 @@ FS_HD void scatter(T* p, Int index, V x, Mask active) {
   }
 }
 
+// Terms in units (kernels/sums.h): of all active lanes summed, and each added where its lane's index says.
+FS_HD Kept<int64_t> units_of(Float scaled, Mask active) {
+  const auto values = keep(select(active, scaled, Float(0.0f)));
+  Kept<int64_t> units;
+  for (int lane = 0; lane < 16; ++lane) units.value[lane] = in_units(values.value[lane]);
+  return units;
+}
+FS_HD int64_t sum_in_units(Float scaled, Mask active) {
+  const auto units = units_of(scaled, active);
+  int64_t sum = 0;
+  for (int lane = 0; lane < 16; ++lane) sum += units.value[lane];
+  return sum;
+}
+FS_HD void scatter_add(int64_t* p, Int index, Float scaled, Mask active) {
+  const auto units = units_of(scaled, active);
+  const auto at = keep(index);
+  for (uint32_t bits = active.bits(); bits; bits &= bits - 1) {
+    const int lane = __builtin_ctz(bits);
+    atomic_add(p + at[lane], units[lane]);
+  }
+}
+// The largest of the active lanes' numbers, none of which is negative; 0 where there is none.
+FS_HD int32_t most_over(Int x, Mask active) {
+  const auto values = keep(select(active, x, Int(0)));
+  int32_t most = 0;
+  for (int lane = 0; lane < 16; ++lane) most = fastsynth::max(most, values.value[lane]);
+  return most;
+}
+
 }  // namespace FS_ISA
 }  // namespace fastsynth

@@ -69,6 +69,7 @@ struct ThreadTile : OneLane, Base {
   template <int N, class F>
   FS_KERNEL void flush(Records<N>&, F&&) {}
   FS_KERNEL void add(int32_t* p, int32_t value) { atomic_add(p, value); }
+  FS_KERNEL void add(int64_t* p, int64_t value) { atomic_add(p, value); }
   FS_KERNEL void least(int32_t* p, int32_t value) { atomic_min(p, value); }
   FS_KERNEL void most(int32_t* p, int32_t value) { atomic_max(p, value); }
   FS_KERNEL int32_t next(int32_t* p) { return atomic_next(p); }
@@ -121,5 +122,12 @@ FS_KERNEL void scatter(uint8_t* p, int32_t index, int32_t x, bool active) {
 FS_KERNEL void scatter(int32_t* p, int32_t index, int32_t x, bool active) {
   if (active) p[index] = x;
 }
+
+// The lanes' terms in units (kernels/sums.h), summed; what the active lanes' indices name receives each its term.
+FS_KERNEL int64_t sum_in_units(float scaled, bool active) { return active ? in_units(scaled) : 0; }
+FS_KERNEL void scatter_add(int64_t* p, int32_t index, float scaled, bool active) {
+  if (active) atomic_add(p + index, in_units(scaled));
+}
+FS_KERNEL int32_t most_over(int32_t x, bool active) { return active ? x : 0; }
 
 }  // namespace fastsynth
