@@ -144,7 +144,7 @@ struct BlurToSigma : BlurView {
     // The slopes' magnitudes sum to at most 2 m / sigma^3.
     const float limit = as_float(most[0]) * as_float(most[1]) * (2.1f * mean * total * slope);
     const float unit = power_of_two(unit_exponent(limit, bits));
-    int64_t mine[1] = {0};
+    typename Tile::UnitSum mine[1];
     tile.for_each(int32_t(min(count() - first, int64_t(kItems))), [&](Int k, Mask active) {
       const auto l = line(k + Int(int32_t(first)));
       Float change(0.0f);
@@ -153,7 +153,7 @@ struct BlurToSigma : BlurView {
         const Int at = min(max(l.along + Int(t), Int(0)), l.last);
         change = change + weight * gather(p, l.base + multiply(at, l.step), active);
       }
-      mine[0] += sum_in_units(gather(g, k, active) * change * Float(unit), active);
+      mine[0].add(gather(g, k, active) * change * Float(unit), active);
     });
     add_sums(tile, shared.sum, mine, [&](int32_t) { return sum + image; });
     if (first == 0) tile.for_one(1, [&](int32_t) { bound[image] = as_int(limit); });

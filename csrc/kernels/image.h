@@ -77,7 +77,7 @@ struct DevelopAdjoint : DevelopView {
     float scale[kSums];
     for (int k = 0; k < kSums; ++k)
       scale[k] = adds ? power_of_two(unit_exponent(as_float(bound[place(k)]), bits)) : 1.0f;
-    int64_t sums[kSums] = {};
+    typename Tile::UnitSum sums[kSums];
     Int largest[kSums] = {Int(0), Int(0), Int(0)};
     tile.for_each(int32_t(min((plane + 1) * pixels - first, int64_t(kItems))), [&](Int i, Mask active) {
       const Float raw = gather(in + first, i, active), clean = raw * Float(gain), lit = max(clean, Float(0.0f));
@@ -98,7 +98,7 @@ struct DevelopAdjoint : DevelopView {
       const Float terms[kSums] = {to_clean * raw, to_light * by_shot, to_light * by_read};
       for (int k = 0; k < (noise ? kSums : 1); ++k) {
         if (adds) {
-          sums[k] += sum_in_units(terms[k] * Float(scale[k]), active);
+          sums[k].add(terms[k] * Float(scale[k]), active);
         } else {
           largest[k] = max(largest[k], select(active, magnitude_bits(terms[k]), Int(0)));
         }

@@ -84,13 +84,13 @@ struct TransformToMatrices : ItemKernel<8192> {
     const Float scale(power_of_two(unit_exponent(limit, bits)));
     const int64_t image = tile.index / parts(), first = tile.index % parts() * kItems;
     const float *p = vertices + 3 * first, *g = grad + 4 * (image * count + first);
-    int64_t mine[16] = {};
+    typename Tile::UnitSum mine[16];
     tile.for_each(int32_t(min(count - first, int64_t(kItems))), [&](Int i, Mask active) {
       const Int at = i + i + i;
       const Float with[4] = {gather(p, at, active), gather(p + 1, at, active), gather(p + 2, at, active), Float(1.0f)};
       for (int r = 0; r < 4; ++r) {
         const Float of_row = gather(g + r, i << 2, active);
-        for (int c = 0; c < 4; ++c) mine[4 * r + c] += sum_in_units(of_row * with[c] * scale, active);
+        for (int c = 0; c < 4; ++c) mine[4 * r + c].add(of_row * with[c] * scale, active);
       }
     });
     add_sums(tile, shared.sum, mine, [&](int32_t k) { return sum + 16 * image + k; });
@@ -202,8 +202,7 @@ struct InterpolateAdjoint : InterpolateView {
         for (int32_t c = 0; c < channels; ++c) {
           const Float here = gather(g + c, at, same);
           for (int k = 0; k < 3; ++k)
-            atomic_add(sum + image * attribute_stride + int64_t(row[k]) * channels + c,
-                       sum_in_units(here * weights[k], same));
+            add_terms<Tile>(sum + image * attribute_stride + int64_t(row[k]) * channels + c, here * weights[k], same);
         }
       });
     });

@@ -286,20 +286,20 @@ struct RasterizeAdjoint : ItemKernel<4096> {
       tile.for_unique(id, hit, [&](int32_t face, Mask same) {
         for (int k = 0; k < 3; ++k) {
           const int64_t to = 4 * (image * vertices + faces[3 * int64_t(face) + k]);
-          take(to, g.v[k].x, same);
-          take(to + 1, g.v[k].y, same);
-          take(to + 3, g.v[k].z, same);
+          this->template take<Tile>(to, g.v[k].x, same);
+          this->template take<Tile>(to + 1, g.v[k].y, same);
+          this->template take<Tile>(to + 3, g.v[k].z, same);
         }
       });
     });
   }
 
  private:
-  template <class Float, class Mask>
+  template <class Tile, class Float, class Mask>
   FS_KERNEL void take(int64_t to, Float term, Mask active) const {
     if (!adds) return atomic_max(bound + to, most_over(magnitude_bits(term), active));
     const Float scale(power_of_two(unit_exponent(as_float(bound[to]), bits)));
-    atomic_add(sum + to, sum_in_units(term * scale, active));
+    add_terms<Tile>(sum + to, term * scale, active);
   }
 };
 

@@ -45,12 +45,20 @@ FS_HD int32_t bits_of_terms(int64_t terms) {
 
 // Adds what the lanes of a tile have summed to N places in memory: once a tile.
 template <class Tile, int N, class Place>
-FS_KERNEL void add_sums(Tile& tile, int64_t (&shared)[N], const int64_t (&mine)[N], Place&& place) {
+FS_KERNEL void add_sums(Tile& tile, int64_t (&shared)[N], const typename Tile::UnitSum (&mine)[N], Place&& place) {
   tile.for_one(N, [&](int32_t k) { shared[k] = 0; });
   tile.sync();
-  for (int k = 0; k < N; ++k) tile.add(&shared[k], mine[k]);
+  for (int k = 0; k < N; ++k) tile.add(&shared[k], mine[k].total());
   tile.sync();
   tile.for_one(N, [&](int32_t k) { atomic_add(place(k), shared[k]); });
+}
+
+// The active lanes' terms added to one place.
+template <class Tile, class Float, class Mask>
+FS_KERNEL void add_terms(int64_t* to, Float scaled, Mask active) {
+  typename Tile::UnitSum terms;
+  terms.add(scaled, active);
+  atomic_add(to, terms.total());
 }
 
 // The same for bounds: bits of floats that are not negative, which are in the order of the floats, NaN on top.

@@ -68,10 +68,8 @@ FS_KERNEL void atomic_min(int64_t* p, int64_t value) {
 }
 
 // A term of a sum (kernels/sums.h) in units, toward zero. Held within 62 bits; what is not a number may become anything.
-FS_HD int64_t in_units(float scaled) {
-  constexpr float kMost = 4611686018427387904.0f;
-  return static_cast<int64_t>(min(max(scaled, -kMost), kMost));
-}
+constexpr float kMostUnits = 4611686018427387904.0f;
+FS_HD int64_t in_units(float scaled) { return static_cast<int64_t>(min(max(scaled, -kMostUnits), kMostUnits)); }
 
 // z/w as a number of the same order.
 template <class T>

@@ -24,6 +24,7 @@ struct CpuTile : SixteenLanes {
   template <int N>
   using Records = Collected<N>;
   using Strip = FS_ISA::Strip;
+  using UnitSum = FS_ISA::UnitSum;
   using CoverWord = uint16_t;  // coverage of one 4 x 4 block
 
   // Runs body(i, active) for 0 <= i < count.

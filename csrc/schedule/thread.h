@@ -7,8 +7,16 @@
 
 namespace fastsynth {
 
+// A lane's sum of terms in units (kernels/sums.h).
+struct UnitSum {
+  int64_t sum = 0;
+  FS_KERNEL void add(float scaled, bool active) { sum += active ? in_units(scaled) : 0; }
+  FS_KERNEL int64_t total() const { return sum; }
+};
+
 template <class Base>
 struct ThreadTile : OneLane, Base {
+  using UnitSum = fastsynth::UnitSum;
   template <int kPixels>
   using Visibility = AtomicVisibility<kPixels>;
   using CoverWord = uint32_t;
@@ -123,8 +131,6 @@ FS_KERNEL void scatter(int32_t* p, int32_t index, int32_t x, bool active) {
   if (active) p[index] = x;
 }
 
-// The lanes' terms in units (kernels/sums.h), summed; what the active lanes' indices name receives each its term.
-FS_KERNEL int64_t sum_in_units(float scaled, bool active) { return active ? in_units(scaled) : 0; }
 FS_KERNEL void scatter_add(int64_t* p, int32_t index, float scaled, bool active) {
   if (active) atomic_add(p + index, in_units(scaled));
 }
