@@ -1,7 +1,6 @@
-"""The plain operators once more, slow and obvious, in float64 and in torch alone, so that autograd differentiates them."""
+"""The plain operators once more, slow and obvious: in float64, in torch alone, so that autograd differentiates them."""
 
 from __future__ import annotations
-
 
 import torch
 import torch.nn.functional as F
@@ -108,5 +107,3 @@ def develop(linear, exposure, white_balance, noise, normal, tone):
     if tone == 2:
         return x
     return torch.where(x <= 0.0031308, 12.92 * x, 1.055 * x.clamp(min=1e-6) ** (1 / 2.4) - 0.055)
-
-

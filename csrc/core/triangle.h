@@ -263,7 +263,9 @@ FS_HD CornerGradients<T> intersect_adjoint(Vec3<T> v0, Vec3<T> v1, Vec3<T> v2, T
   CornerGradients<T> g{{n * (one - u - v), n * u, n * v}};
   const T held_to = select(below, nearest, farthest);  // the first corner of that depth receives the gradient
   const T held = select(above | (below & (nearest > T(1e-18f))), by_depth, zero);
-  const auto is_0 = v0.z == held_to, is_1 = mask_not(is_0) & (v1.z == held_to), is_2 = mask_not(is_0 | is_1);
+  const auto is_0 = v0.z == held_to;
+  const auto is_1 = mask_not(is_0) & (v1.z == held_to);
+  const auto is_2 = mask_not(is_0 | is_1);
   g.v[0].z = g.v[0].z + select(is_0, held, zero);
   g.v[1].z = g.v[1].z + select(is_1, held, zero);
   g.v[2].z = g.v[2].z + select(is_2, held, zero);

@@ -37,7 +37,7 @@ def blur(image: Tensor, sigma: Tensor, radius: int) -> Tensor:
     expect("blur", image=(image, "B C H W", torch.float32), sigma=(sigma, "B", torch.float32))
     if not 0 <= radius <= 1024:
         raise ValueError(f"blur(): `radius` must be 0 to 1024 pixels, but is {radius}.")
-    if image[0].numel() >= 2**24:
+    if image.shape[1:].numel() >= 2**24:
         raise ValueError(f"blur(): an image of at most 2^24 values can be blurred, but `image` is {list(image.shape)}.")
     return torch.ops.fastsynth.blur(image.contiguous(), sigma.contiguous(), int(radius))
 
