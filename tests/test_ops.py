@@ -59,6 +59,14 @@ CASES = {
     "uniform": (torch.tensor([1, 2]), 3, 4, 5),
     "normal": (torch.tensor([1, 2]), 5),
 }
+CASES |= {
+    "transform_backward": (rand(2, 5, 4), *CASES["transform"], True, True),
+    "rasterize_backward": (rand(2, 6, 7, 2), rand(2, 6, 7), *CASES["rasterize"][:2], IDS),
+    "interpolate_backward": (rand(2, 6, 7, 3), *CASES["interpolate"], True, True),
+    "texture_backward": (rand(2, 3, 4, 2), *CASES["texture"], True, True, True),
+    "blur_backward": (rand(2, 3, 9, 8), *CASES["blur"], True, True),
+    "develop_backward": (rand(2, 3, 4, 5), *CASES["develop"][:-1], True, True),
+}
 
 
 @pytest.mark.parametrize("op", CASES)

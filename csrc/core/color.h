@@ -78,7 +78,7 @@ FS_HD T develop(T linear, int tone) {
   return srgb_encode(tone == kToneFilmic ? filmic(linear) : linear);
 }
 
-// Slopes of the above, where they are not clamped; 0 where they are.
+// Slopes of the curves above. Zero where they hold the value, the ends of the range not included.
 template <class T>
 FS_HD T srgb_decode_slope(T c) {
   const T p =
@@ -88,20 +88,27 @@ FS_HD T srgb_decode_slope(T c) {
       T(0.03324556f);
   return select(c > T(0.04045f), p, T(1.0f / 12.92f));
 }
+
 template <class T>
-FS_HD T filmic_slope(T x) {
-  const T top = x * (T(2.51f) * x + T(0.03f)), below = x * (T(2.43f) * x + T(0.59f)) + T(0.14f);
-  const T slope = ((T(5.02f) * x + T(0.03f)) * below - top * (T(4.86f) * x + T(0.59f))) / (below * below);
-  return select((x > T(0.0f)) & (top < below), slope, T(0.0f));
+FS_HD T srgb_encode_slope(T linear) {
+  const T curve = T(1.055f / 2.4f) * exp2_of(T(1.0f / 2.4f - 1.0f) * log2_of(max(linear, T(1e-6f))));
+  const auto held = (linear < T(0.0f)) | (linear > T(1.0f));
+  return select(held, T(0.0f), select(linear > T(0.0031308f), curve, T(12.92f)));
 }
+
+template <class T>
+FS_HD T filmic_slope(T linear) {
+  const T x = max(linear, T(0.0f));
+  const T over = x * (T(2.51f) * x + T(0.03f)), under = x * (T(2.43f) * x + T(0.59f)) + T(0.14f);
+  const T slope = ((T(5.02f) * x + T(0.03f)) * under - over * (T(4.86f) * x + T(0.59f))) / (under * under);
+  return select((linear < T(0.0f)) | (over > under), T(0.0f), slope);
+}
+
 template <class T>
 FS_HD T develop_slope(T linear, int tone) {
-  const T x = tone == kToneFilmic ? filmic(linear) : linear;
-  const T inner = tone == kToneFilmic ? filmic_slope(linear) : T(1.0f);
-  const auto clamped = mask_not((x > T(0.0f)) & (x < T(1.0f)));
-  if (tone == kToneLinear) return select(clamped, T(0.0f), inner);
-  const T curve = (srgb_encode(x) + T(0.055f)) / (T(2.4f) * max(x, T(0.0031308f)));
-  return select(clamped, T(0.0f), inner * select(x > T(0.0031308f), curve, T(12.92f)));
+  if (tone == kToneLinear) return select((linear < T(0.0f)) | (linear > T(1.0f)), T(0.0f), T(1.0f));
+  if (tone == kToneFilmic) return srgb_encode_slope(filmic(linear)) * filmic_slope(linear);
+  return srgb_encode_slope(linear);
 }
 
 }  // namespace fastsynth

@@ -133,8 +133,8 @@ struct GlossBackward {
 
 // Of shade_white times the base colour, or of shade_glossy. Adds to `sums` and to the gradient of the surface.
 template <class T, class M>
-FS_APART void shade_backward(const Lights& lights, int shading, const Surface<T>& s, Vec3<T> grad, const Sums<T, M>& sums,
-                          Surface<T>& grad_s) {
+FS_APART void shade_backward(const Lights& lights, int shading, const Surface<T>& s, Vec3<T> grad,
+                             const Sums<T, M>& sums, Surface<T>& grad_s) {
   const T zero(0.0f), one(1.0f);
   const Vec3<T> around = reflected_ambient(lights, s.normal), none = zero_vector<T>();
   if (shading == kLambert) {

@@ -144,6 +144,14 @@ FS_HD i low_words(q first, q second) {
 }
 FS_HD q min(q a, q b) { return (q)_mm512_min_epi64((__m512i)a, (__m512i)b); }
 
+// Whole numbers of 64 bits, toward zero, of half the lanes; what a sum of them comes to.
+#define FS_HAS_LONG 1
+FS_HD q to_long(f a, int half) {
+  const __m512 x = (__m512)a;
+  return (q)_mm512_cvttps_epi64(half ? _mm512_extractf32x8_ps(x, 1) : _mm512_castps512_ps256(x));
+}
+FS_HD int64_t sum_of(q a) { return _mm512_reduce_add_epi64((__m512i)a); }
+
 // 64 bytes to an address that is a multiple of 64, past the caches; seen by others after a fence.
 FS_HD void stream_line(void* to, const void* from) { _mm512_stream_si512((__m512i*)to, _mm512_loadu_si512(from)); }
 FS_HD void fence() { _mm_sfence(); }

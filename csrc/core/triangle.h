@@ -217,4 +217,59 @@ FS_HD Hit<T> intersect(Vec3<T> v0, Vec3<T> v1, Vec3<T> v2, T ndc_x, T ndc_y, flo
   return hit;
 }
 
+// Gradients by the corners' (x, y, w), given those by w0, w1 and depth of `intersect`.
+//
+// Corners are sheared so that the ray is d = (0, 0, 1): x - ndc_x w, y - ndc_y w, w, which keeps small far triangles
+// accurate. With p = w0 v0 + w1 v1 + w2 v2 = depth d, a change of the corners moves p by q = w0 dv0 + w1 dv1 + w2 dv2,
+// and the weights and the depth follow so that p stays on the ray:
+//   dw1 = q . (e2 x d) / D,  dw2 = -q . (e1 x d) / D,  ddepth = q . (e2 x e1) / D,  D = d . (e2 x e1).
+// So corner i receives w_i n, with one n for all three.
+//
+// Where a weight is held to [0, 1] its gradient is that of the hold, as is the depth's where it is held to that of a
+// corner because the weights are; within the triangle the depth's bounds cut off nothing but rounding.
+template <class T>
+struct CornerGradients {
+  Vec3<T> v[3];
+};
+
+template <class T>
+FS_HD CornerGradients<T> intersect_adjoint(Vec3<T> v0, Vec3<T> v1, Vec3<T> v2, T ndc_x, T ndc_y, T by_w0, T by_w1,
+                                           T by_depth) {
+  const T zero(0.0f), one(1.0f);
+  const auto sheared = [&](Vec3<T> c) { return Vec3<T>{c.x - ndc_x * c.z, c.y - ndc_y * c.z, c.z}; };
+  const Vec3<T> s0 = sheared(v0), e1 = sheared(v1) - s0, e2 = sheared(v2) - s0, a_d = cross(e2, e1);
+  // An edge-on triangle has no slopes that a float can hold.
+  const auto has_slopes = abs(a_d.z) > T(1e-37f);
+  const T scale = select(has_slopes, one / select(has_slopes, a_d.z, one), zero);
+  const T u = (s0.x * e2.y - s0.y * e2.x) * scale, v = (e1.x * s0.y - e1.y * s0.x) * scale;
+  const T depth = dot(s0, a_d) * scale;
+
+  // Back through the holds: w0 = 1 - w1 - w2, both divided by their sum where that is beyond 1, both within [0, 1].
+  const T w1 = min(max(u, zero), one), w2 = min(max(v, zero), one), sum = w1 + w2;
+  const auto beyond = sum > one;
+  const T shrink = select(beyond, one / (sum * sum), zero);
+  const T apart = by_w1 * shrink;  // dw1 = (w2 du - w1 dv) / sum^2; their sum stays 1
+  const T to_1 = select(beyond, apart * w2, by_w1 - by_w0), to_2 = select(beyond, zero - apart * w1, zero - by_w0);
+  const auto u_free = (u >= zero) & (u <= one), v_free = (v >= zero) & (v <= one);
+  const T to_u = select(u_free, to_1, zero), to_v = select(v_free, to_2, zero);
+  const T nearest = min(min(v0.z, v1.z), v2.z), farthest = max(max(v0.z, v1.z), v2.z);
+  const auto outside = mask_not(u_free & v_free & mask_not(beyond));
+  const auto below = outside & (depth < max(nearest, T(1e-18f))), above = outside & (depth > farthest);
+  const T to_depth = select(below | above, zero, by_depth);
+
+  const T n_x = (e2.y * to_u - e1.y * to_v + a_d.x * to_depth) * scale,
+          n_y = (e1.x * to_v - e2.x * to_u + a_d.y * to_depth) * scale;
+  const Vec3<T> n{n_x, n_y, to_depth - ndc_x * n_x - ndc_y * n_y};
+  CornerGradients<T> g{{n * (one - u - v), n * u, n * v}};
+  const T held_to = select(below, nearest, farthest);  // the first corner of that depth receives the gradient
+  const T held = select(above | (below & (nearest > T(1e-18f))), by_depth, zero);
+  const auto is_0 = v0.z == held_to;
+  const auto is_1 = mask_not(is_0) & (v1.z == held_to);
+  const auto is_2 = mask_not(is_0 | is_1);
+  g.v[0].z = g.v[0].z + select(is_0, held, zero);
+  g.v[1].z = g.v[1].z + select(is_1, held, zero);
+  g.v[2].z = g.v[2].z + select(is_2, held, zero);
+  return g;
+}
+
 }  // namespace fastsynth

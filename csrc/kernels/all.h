@@ -1,6 +1,7 @@
 // Every kernel of the library. FS_KERNELS(X) names them once for each schedule.
 #pragma once
 
+#include "blur.h"
 #include "draw.h"
 #include "draw_backward.h"
 #include "image.h"
@@ -8,12 +9,15 @@
 #include "prepare.h"
 #include "random.h"
 #include "rasterize.h"
+#include "texture.h"
 
 // clang-format off: a table
 #define FS_KERNELS(X)                                                                        \
   X(Prepare) X(LooseBoxes) X(Draw) X(DrawBackward) X(SnapCorners) X(BoundRuns) X(RasterizeClip)              \
   X(UniformNumbers) X(NormalNumbers) X(TransformVertices) X(Interpolate) X(TextureLookup)    \
-  X(Blur) X(Develop) X(ClearSeen) X(Reduce)
+  X(Blur) X(Develop) X(ClearSeen) X(Reduce) X(LargestMagnitude) X(SumsToFloats)              \
+  X(TransformToVertices) X(TransformToMatrices) X(RasterizeAdjoint) X(InterpolateAdjoint)    \
+  X(TextureAdjoint) X(BlurAdjoint) X(BlurToSigma) X(DevelopAdjoint)
 // clang-format on
 
 namespace fastsynth {

@@ -1,55 +1,13 @@
-// Ops on pictures and id maps: blur along an axis, exposure with noise and tone curve, extents of instances.
+// Ops on pictures and id maps: exposure with noise and tone curve, and its adjoint; extents of instances.
 #pragma once
 
-#include "pointwise.h"
+#include "../core/color.h"
+#include "sums.h"
 
 namespace fastsynth {
 
-// Gaussian along rows or columns; the border pixel is repeated outside.
-struct Blur : ItemKernel<4096> {
-  const float* in;     // [B, C, H, W]
-  const float* sigma;  // [B] [pixels]
-  int64_t images;
-  int32_t channels, height, width, radius;
-  int32_t vertical;
-  float* out;
-
-  FS_HD int64_t count() const { return int64_t(channels) * height * width; }
-  FS_HD int64_t parts() const { return tiles_for(count()); }
-  FS_HD int64_t tiles() const { return images * parts(); }
-  template <class Tile>
-  FS_KERNEL void operator()(Tile& tile, Shared<Tile>&) const {
-    using Float = typename Tile::Float;
-    using Int = typename Tile::Int;
-    using Mask = typename Tile::Mask;
-    const int64_t image = tile.index / parts(), first = tile.index % parts() * kItems;
-    const float* p = in + image * count();
-    // At sigma 0 all the weight lies on the pixel itself.
-    const float s = max(sigma[image], 1e-3f);
-    const float scale = -0.5f * 1.44269504f / (s * s);
-    tile.for_each(int32_t(min(count() - first, int64_t(kItems))), [&](Int k, Mask active) {
-      const Int i = k + Int(int32_t(first));
-      const Int row = floor_int((to_float(i) + Float(0.5f)) / Float(float(width)));
-      const Int x = i - multiply(row, Int(width));
-      const Int y = row - multiply(floor_int((to_float(row) + Float(0.5f)) / Float(float(height))), Int(height));
-      const Int along = vertical ? y : x;
-      const Int last(vertical ? height - 1 : width - 1), step(vertical ? width : 1);
-      const Int base = i - multiply(along, step);
-      Float sum(0.0f);
-      float weights = 0;
-      for (int32_t t = -radius; t <= radius; ++t) {
-        const float weight = exp2_of(scale * float(t * t));
-        weights = weights + weight;
-        const Int at = min(max(along + Int(t), Int(0)), last);
-        sum = sum + Float(weight) * gather(p, base + multiply(at, step), active);
-      }
-      scatter(out + image * count() + first, k, sum * Float(1.0f / weights), active);
-    });
-  }
-};
-
 // Linear light to display: gain, shot and read noise, tone curve.
-struct Develop : ItemKernel<4096> {
+struct DevelopView : ItemKernel<4096> {
   const float* in;             // [B, 3, H, W] linear
   const float* exposure;       // [B]
   const float* white_balance;  // [B, 3]
@@ -57,11 +15,15 @@ struct Develop : ItemKernel<4096> {
   const float* normal;         // [B, 3, H, W] standard normal, with noise
   int64_t images, pixels;
   int32_t tone;
-  float* out_float;  // one of the two
-  uint8_t* out_byte;
 
   FS_HD int64_t parts() const { return tiles_for(pixels); }
   FS_HD int64_t tiles() const { return images * 3 * parts(); }
+};
+
+struct Develop : DevelopView {
+  float* out_float;  // one of the two
+  uint8_t* out_byte;
+
   template <class Tile>
   FS_KERNEL void operator()(Tile& tile, Shared<Tile>&) const {
     using Float = typename Tile::Float;
@@ -84,6 +46,69 @@ struct Develop : ItemKernel<4096> {
         scatter(out_float + first, i, shown, active);
       }
     });
+  }
+};
+
+// Launched twice where sums are wanted: to find the bound of each, and to add.
+struct DevelopAdjoint : DevelopView {
+  static constexpr int kSums = 3;  // by gain, shot noise, read noise
+  template <class Tile>
+  struct Shared {
+    int64_t sum[kSums];
+    int32_t bound[kSums];
+  };
+  const float* grad;  // [B, 3, H, W]
+  float* grad_in;     // [B, 3, H, W] or null
+  int32_t adds;       // the second time
+  int32_t bits;       // of the number of terms
+  int32_t* bound;     // [B, 3] by 2^exposure white_balance and [B, 2] by noise, or null
+  int64_t* sum;       // the same
+
+  template <class Tile>
+  FS_KERNEL void operator()(Tile& tile, Shared<Tile>& shared) const {
+    using Float = typename Tile::Float;
+    using Int = typename Tile::Int;
+    using Mask = typename Tile::Mask;
+    const int64_t plane = tile.index / parts(), image = plane / 3,
+                  first = plane * pixels + tile.index % parts() * kItems;
+    const float gain = exp2_of(exposure[image]) * white_balance[plane];
+    const float shot = noise ? noise[2 * image] : 0.0f, read = noise ? noise[2 * image + 1] : 0.0f;
+    const auto place = [&](int32_t k) { return k == 0 ? plane : 3 * images + 2 * image + k - 1; };
+    float scale[kSums];
+    for (int k = 0; k < kSums; ++k)
+      scale[k] = adds ? power_of_two(unit_exponent(as_float(bound[place(k)]), bits)) : 1.0f;
+    typename Tile::UnitSum sums[kSums];
+    Int largest[kSums] = {Int(0), Int(0), Int(0)};
+    tile.for_each(int32_t(min((plane + 1) * pixels - first, int64_t(kItems))), [&](Int i, Mask active) {
+      const Float raw = gather(in + first, i, active), clean = raw * Float(gain), lit = max(clean, Float(0.0f));
+      Float light = clean, by_clean(1.0f), by_shot(0.0f), by_read(0.0f);
+      if (noise) {
+        const Float drawn = gather(normal + first, i, active);
+        const Float deviation = sqrt(Float(shot * shot) * lit + Float(read * read));
+        light = clean + deviation * drawn;
+        const Float per = select(deviation > Float(0.0f), drawn / deviation, Float(0.0f));
+        by_clean = Float(1.0f) + select(clean > Float(0.0f), Float(0.5f * shot * shot) * per, Float(0.0f));
+        by_shot = Float(shot) * lit * per;
+        by_read = Float(read) * per;
+      }
+      const Float to_light = gather(grad + first, i, active) * develop_slope(light, tone),
+                  to_clean = to_light * by_clean;
+      if (grad_in && !adds) scatter(grad_in + first, i, to_clean * Float(gain), active);
+      if (!bound) return;
+      const Float terms[kSums] = {to_clean * raw, to_light * by_shot, to_light * by_read};
+      for (int k = 0; k < (noise ? kSums : 1); ++k) {
+        if (adds) {
+          sums[k].add(terms[k] * Float(scale[k]), active);
+        } else {
+          largest[k] = max(largest[k], select(active, magnitude_bits(terms[k]), Int(0)));
+        }
+      }
+    });
+    if (!bound) return;
+    if (adds) return add_sums(tile, shared.sum, sums, [&](int32_t k) { return sum + place(k); });
+    int32_t mine[kSums];
+    for (int k = 0; k < kSums; ++k) mine[k] = most_over(largest[k], Mask(true));
+    raise_bounds(tile, shared.bound, mine, [&](int32_t k) { return bound + place(k); });
   }
 };
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "raster.h"
+#include "sums.h"
 
 namespace fastsynth {
 
@@ -236,6 +237,69 @@ struct RasterizeClip : ClipView {
     scatter(barycentric + 2 * first, at, w_0, inside);
     scatter(barycentric + 2 * first + 1, at, w_1, inside);
     store_block(depth + first, width, depth_here, inside);
+  }
+};
+
+// Launched twice: to find the bound of each corner's sums, and to add. A triangle that is seen nearly edge-on has slopes
+// that no bound over all would leave room for.
+struct RasterizeAdjoint : ItemKernel<4096> {
+  const float* clip;              // [B, V, 4]
+  const int32_t* faces;           // [F, 3]
+  const int32_t* triangle_id;     // [B, H, W]
+  const float* grad_barycentric;  // [B, H, W, 2]
+  const float* grad_depth;        // [B, H, W]
+  int32_t images, vertices, face_count, width, height;
+  int32_t adds, bits;  // the second time; of the number of terms
+  int32_t* bound;      // [B, V, 4]
+  int64_t* sum;        // [B, V, 4]
+
+  FS_HD int64_t pixels() const { return int64_t(height) * width; }
+  FS_HD int64_t parts() const { return tiles_for(pixels()); }
+  FS_HD int64_t tiles() const { return images * parts(); }
+  template <class Tile>
+  FS_KERNEL void operator()(Tile& tile, Shared<Tile>&) const {
+    using Float = typename Tile::Float;
+    using Int = typename Tile::Int;
+    using Mask = typename Tile::Mask;
+    const int64_t image = tile.index / parts(), begin = tile.index % parts() * kItems, first = image * pixels() + begin;
+    const float* c = clip + 4 * image * vertices;
+    const int32_t column = int32_t(begin % width), row = int32_t(begin / width);
+    tile.for_each(int32_t(min(pixels() - begin, int64_t(kItems))), [&](Int i, Mask active) {
+      const Int id = gather(triangle_id + first, i, active);
+      Mask hit = active & (id >= Int(0)) & (id < Int(face_count));
+      if (!any(hit)) return;
+      Vec3<Float> v[3];
+      for (int k = 0; k < 3; ++k) {
+        const Int corner = gather(faces + k, id + id + id, hit);
+        hit = hit & (corner >= Int(0)) & (corner < Int(vertices));
+        const Int at = corner << 2;
+        v[k] = {gather(c, at, hit), gather(c + 1, at, hit), gather(c + 3, at, hit)};
+      }
+      const Int at = i + Int(column), down = floor_int((to_float(at) + Float(0.5f)) / Float(float(width)));
+      const Int px = at - multiply(down, Int(width)), py = down + Int(row);
+      const float per_x = 2.0f / float(width), per_y = 2.0f / float(height);
+      const Float ndc_x = (to_float(px) + Float(0.5f)) * Float(per_x) - Float(1.0f),
+                  ndc_y = (to_float(py) + Float(0.5f)) * Float(per_y) - Float(1.0f);
+      const float* by = grad_barycentric + 2 * first;
+      const auto g = intersect_adjoint(v[0], v[1], v[2], ndc_x, ndc_y, gather(by, i << 1, hit),
+                                       gather(by + 1, i << 1, hit), gather(grad_depth + first, i, hit));
+      tile.for_unique(id, hit, [&](int32_t face, Mask same) {
+        for (int k = 0; k < 3; ++k) {
+          const int64_t to = 4 * (image * vertices + faces[3 * int64_t(face) + k]);
+          this->template take<Tile>(to, g.v[k].x, same);
+          this->template take<Tile>(to + 1, g.v[k].y, same);
+          this->template take<Tile>(to + 3, g.v[k].z, same);
+        }
+      });
+    });
+  }
+
+ private:
+  template <class Tile, class Float, class Mask>
+  FS_KERNEL void take(int64_t to, Float term, Mask active) const {
+    if (!adds) return atomic_max(bound + to, most_over(magnitude_bits(term), active));
+    const Float scale(power_of_two(unit_exponent(as_float(bound[to]), bits)));
+    add_terms<Tile>(sum + to, term * scale, active);
   }
 };
 

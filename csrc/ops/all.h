@@ -2,7 +2,7 @@
 #pragma once
 
 #include "draw.h"
-#include "plain.h"
+#include "plain_backward.h"
 
 namespace fastsynth {
 
@@ -19,6 +19,12 @@ void register_ops(Library& m) {
   m.impl("reduce", TORCH_BOX(&reduce<Schedule>));
   m.impl("uniform", TORCH_BOX(&uniform<Schedule>));
   m.impl("normal", TORCH_BOX(&normal<Schedule>));
+  m.impl("transform_backward", TORCH_BOX(&transform_backward<Schedule>));
+  m.impl("rasterize_backward", TORCH_BOX(&rasterize_backward<Schedule>));
+  m.impl("interpolate_backward", TORCH_BOX(&interpolate_backward<Schedule>));
+  m.impl("texture_backward", TORCH_BOX(&texture_backward<Schedule>));
+  m.impl("blur_backward", TORCH_BOX(&blur_backward<Schedule>));
+  m.impl("develop_backward", TORCH_BOX(&develop_backward<Schedule>));
 }
 
 }  // namespace fastsynth

@@ -61,24 +61,32 @@ std::vector<Tensor> rasterize(Tensor clip, Tensor faces, Tensor ranges, int64_t 
   return out;
 }
 
-template <class Schedule>
-Tensor interpolate(Tensor attributes, Tensor faces, Tensor triangle_id, Tensor barycentric) {
-  const int64_t b = triangle_id.size(0), h = triangle_id.size(1), w = triangle_id.size(2), c = attributes.size(2);
-  Tensor out = Schedule::output(attributes, {b, h, w, c}, ScalarType::Float);
-  Tensor bad = make_zeros(attributes, {1}, ScalarType::Int);
-  Interpolate k{};
+inline InterpolateView interpolate_view(const Tensor& attributes, const Tensor& faces, const Tensor& triangle_id,
+                                        const Tensor& barycentric, Tensor& bad) {
+  InterpolateView k{};
   k.attributes = read<float>(attributes);
   k.faces = read<int32_t>(faces);
   k.triangle_id = read<int32_t>(triangle_id);
   k.barycentric = read<float>(barycentric);
-  k.images = b;
-  k.pixels = h * w;
-  k.attribute_stride = attributes.size(0) == 1 ? 0 : attributes.size(1) * c;
-  k.channels = int32_t(c);
+  k.images = triangle_id.size(0);
+  k.pixels = triangle_id.size(1) * triangle_id.size(2);
+  k.attribute_stride = attributes.size(0) == 1 ? 0 : attributes.size(1) * attributes.size(2);
+  k.channels = int_size(attributes, 2);
   k.vertices = int_size(attributes, 1);
   k.face_count = int_size(faces, 0);
-  k.out = write<float>(out);
   k.bad = write<int32_t>(bad);
+  return k;
+}
+
+template <class Schedule>
+Tensor interpolate(Tensor attributes, Tensor faces, Tensor triangle_id, Tensor barycentric) {
+  Tensor out =
+      Schedule::output(attributes, {triangle_id.size(0), triangle_id.size(1), triangle_id.size(2), attributes.size(2)},
+                       ScalarType::Float);
+  Tensor bad = make_zeros(attributes, {1}, ScalarType::Int);
+  Interpolate k{};
+  static_cast<InterpolateView&>(k) = interpolate_view(attributes, faces, triangle_id, barycentric, bad);
+  k.out = write<float>(out);
   Schedule::run(attributes, k);
   Schedule::refuse(
       bad,
@@ -87,43 +95,55 @@ Tensor interpolate(Tensor attributes, Tensor faces, Tensor triangle_id, Tensor b
   return out;
 }
 
-template <class Schedule>
-Tensor texture(std::vector<Tensor> levels, Tensor uv, Tensor uv_da, int64_t wrap, bool nearest) {
-  const int64_t b = uv.size(0), h = uv.size(1), w = uv.size(2), c = levels[0].size(3);
-  Tensor out = Schedule::output(uv, {b, h, w, c}, ScalarType::Float);
-  TextureLookup k{};
+inline TextureView texture_view(const std::vector<Tensor>& levels, const Tensor& uv, const Tensor& uv_da, int64_t wrap,
+                                bool nearest) {
+  TextureView k{};
   k.levels = int32_t(levels.size());
-  for (int32_t l = 0; l < k.levels; ++l) {
+  for (size_t l = 0; l < levels.size(); ++l) {
     k.level[l] = read<float>(levels[l]);
     k.level_height[l] = int_size(levels[l], 1);
     k.level_width[l] = int_size(levels[l], 2);
-    k.level_stride[l] = levels[l].size(0) == 1 ? 0 : levels[l].numel() / levels[l].size(0);
+    k.level_stride[l] = levels[l].size(0) == 1 ? 0 : levels[l].numel() / max(levels[l].size(0), int64_t{1});
   }
-  k.channels = int32_t(c);
+  k.channels = int_size(levels[0], 3);
   k.wrap = int32_t(wrap);
   k.nearest = nearest;
   k.uv = read<float>(uv);
   k.uv_da = read_or_null<float>(uv_da);
-  k.images = b;
-  k.pixels = h * w;
+  k.images = uv.size(0);
+  k.pixels = uv.size(1) * uv.size(2);
+  return k;
+}
+
+template <class Schedule>
+Tensor texture(std::vector<Tensor> levels, Tensor uv, Tensor uv_da, int64_t wrap, bool nearest) {
+  Tensor out = Schedule::output(uv, {uv.size(0), uv.size(1), uv.size(2), levels[0].size(3)}, ScalarType::Float);
+  TextureLookup k{};
+  static_cast<TextureView&>(k) = texture_view(levels, uv, uv_da, wrap, nearest);
   k.out = write<float>(out);
   Schedule::run(uv, k);
   return out;
 }
 
-template <class Schedule>
-Tensor blur(Tensor image, Tensor sigma, int64_t radius) {
-  Blur k{};
-  const std::vector<int64_t> shape = {image.size(0), image.size(1), image.size(2), image.size(3)};
-  Tensor rows = Schedule::output(image, shape, ScalarType::Float),
-         out = Schedule::output(image, shape, ScalarType::Float);
+inline BlurView blur_view(const Tensor& image, const Tensor& sigma, int64_t radius) {
+  BlurView k{};
+  k.in = read<float>(image);
   k.sigma = read<float>(sigma);
   k.images = image.size(0);
   k.channels = int_size(image, 1);
   k.height = int_size(image, 2);
   k.width = int_size(image, 3);
   k.radius = int32_t(radius);
-  k.in = read<float>(image);
+  return k;
+}
+
+template <class Schedule>
+Tensor blur(Tensor image, Tensor sigma, int64_t radius) {
+  const std::vector<int64_t> shape = {image.size(0), image.size(1), image.size(2), image.size(3)};
+  Tensor rows = Schedule::output(image, shape, ScalarType::Float),
+         out = Schedule::output(image, shape, ScalarType::Float);
+  Blur k{};
+  static_cast<BlurView&>(k) = blur_view(image, sigma, radius);
   k.out = write<float>(rows);
   Schedule::run(image, k);
   k.vertical = 1;
@@ -133,12 +153,9 @@ Tensor blur(Tensor image, Tensor sigma, int64_t radius) {
   return out;
 }
 
-template <class Schedule>
-Tensor develop_image(Tensor linear, Tensor exposure, Tensor white_balance, Tensor noise, Tensor normal, int64_t tone,
-                     bool bytes) {
-  Tensor out = Schedule::output(linear, {linear.size(0), 3, linear.size(2), linear.size(3)},
-                                bytes ? ScalarType::Byte : ScalarType::Float);
-  Develop k{};
+inline DevelopView develop_view(const Tensor& linear, const Tensor& exposure, const Tensor& white_balance,
+                                const Tensor& noise, const Tensor& normal, int64_t tone) {
+  DevelopView k{};
   k.in = read<float>(linear);
   k.exposure = read<float>(exposure);
   k.white_balance = read<float>(white_balance);
@@ -147,6 +164,16 @@ Tensor develop_image(Tensor linear, Tensor exposure, Tensor white_balance, Tenso
   k.images = linear.size(0);
   k.pixels = linear.size(2) * linear.size(3);
   k.tone = int32_t(tone);
+  return k;
+}
+
+template <class Schedule>
+Tensor develop_image(Tensor linear, Tensor exposure, Tensor white_balance, Tensor noise, Tensor normal, int64_t tone,
+                     bool bytes) {
+  Tensor out = Schedule::output(linear, {linear.size(0), 3, linear.size(2), linear.size(3)},
+                                bytes ? ScalarType::Byte : ScalarType::Float);
+  Develop k{};
+  static_cast<DevelopView&>(k) = develop_view(linear, exposure, white_balance, noise, normal, tone);
   (bytes ? (void)(k.out_byte = write<uint8_t>(out)) : (void)(k.out_float = write<float>(out)));
   Schedule::run(linear, k);
   return out;

@@ -25,6 +25,23 @@ void define_ops(Library& m) {
   m.def("reduce(Tensor instance_id, int instances) -> Tensor");
   m.def("uniform(Tensor index, int seed, int stream, int count) -> Tensor");
   m.def("normal(Tensor key, int count) -> Tensor");
+
+  m.def(
+      "transform_backward(Tensor grad, Tensor vertices, Tensor matrices, bool to_vertices, bool to_matrices) -> "
+      "Tensor[]");
+  m.def(
+      "rasterize_backward(Tensor grad_barycentric, Tensor grad_depth, Tensor clip, Tensor faces, Tensor triangle_id) "
+      "-> Tensor");
+  m.def(
+      "interpolate_backward(Tensor grad, Tensor attributes, Tensor faces, Tensor triangle_id, Tensor barycentric, "
+      "bool to_attributes, bool to_barycentric) -> Tensor[]");
+  m.def(
+      "texture_backward(Tensor grad, Tensor[] levels, Tensor uv, Tensor uv_da, int wrap, bool nearest, bool to_texels, "
+      "bool to_uv, bool to_uv_da) -> Tensor[]");
+  m.def("blur_backward(Tensor grad, Tensor image, Tensor sigma, int radius, bool to_image, bool to_sigma) -> Tensor[]");
+  m.def(
+      "develop_backward(Tensor grad, Tensor linear, Tensor exposure, Tensor white_balance, Tensor noise, Tensor "
+      "normal, int tone, bool to_linear, bool to_settings) -> Tensor[]");
 }
 
 }  // namespace fastsynth

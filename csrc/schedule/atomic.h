@@ -70,6 +70,10 @@ FS_KERNEL void atomic_min(int64_t* p, int64_t value) {
 #endif
 }
 
+// A term of a sum (kernels/sums.h) in units, toward zero. Held within 62 bits; what is not a number may become anything.
+constexpr float kMostUnits = 4611686018427387904.0f;
+FS_HD int64_t in_units(float scaled) { return static_cast<int64_t>(min(max(scaled, -kMostUnits), kMostUnits)); }
+
 // z/w as a number of the same order.
 template <class T>
 FS_KERNEL auto ordered_depth(T z) {

@@ -24,6 +24,7 @@ struct CpuTile : SixteenLanes {
   template <int N>
   using Records = Collected<N>;
   using Strip = FS_ISA::Strip;
+  using UnitSum = FS_ISA::UnitSum;
   using CoverWord = uint16_t;  // coverage of one 4 x 4 block
 
   // Runs body(i, active) for 0 <= i < count.
@@ -140,6 +141,7 @@ struct CpuTile : SixteenLanes {
   }
 
   FS_HD void add(int32_t* p, int32_t value) { *p += value; }
+  FS_HD void add(int64_t* p, int64_t value) { *p += value; }
   FS_HD void least(int32_t* p, int32_t value) { *p = fastsynth::min(*p, value); }
   FS_HD void most(int32_t* p, int32_t value) { *p = fastsynth::max(*p, value); }
   FS_HD int32_t next(int32_t* p) { return (*p)++; }

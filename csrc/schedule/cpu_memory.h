@@ -177,5 +177,48 @@ FS_HD void scatter(T* p, Int index, V x, Mask active) {
   }
 }
 
+// A sum of terms in units (kernels/sums.h), of all active lanes.
+struct UnitSum {
+#ifdef FS_HAS_LONG
+  native::q halves[2 * kParts] = {};
+  FS_HD void add(Float scaled, Mask active) {
+    const Float x = held(scaled, active);
+    FS_PARTS for (int half = 0; half < 2; ++half) halves[2 * part + half] += native::to_long(x.v[part], half);
+  }
+  FS_HD int64_t total() const {
+    native::q sum = halves[0];
+    for (int i = 1; i < 2 * kParts; ++i) sum += halves[i];
+    return native::sum_of(sum);
+  }
+#else
+  int64_t sum = 0;
+  FS_HD void add(Float scaled, Mask active) {
+    const auto values = keep(held(scaled, active));
+    for (int lane = 0; lane < 16; ++lane) sum += static_cast<int64_t>(values[lane]);
+  }
+  FS_HD int64_t total() const { return sum; }
+#endif
+
+  // As `in_units`.
+  static FS_HD Float held(Float scaled, Mask active) {
+    return min(max(select(active, scaled, Float(0.0f)), Float(-kMostUnits)), Float(kMostUnits));
+  }
+};
+FS_HD void scatter_add(int64_t* p, Int index, Float scaled, Mask active) {
+  const auto at = keep(index);
+  const auto values = keep(UnitSum::held(scaled, active));
+  for (uint32_t bits = active.bits(); bits; bits &= bits - 1) {
+    const int lane = __builtin_ctz(bits);
+    atomic_add(p + at[lane], static_cast<int64_t>(values[lane]));
+  }
+}
+// The largest of the active lanes' numbers, none of which is negative; 0 where there is none.
+FS_HD int32_t most_over(Int x, Mask active) {
+  const auto values = keep(select(active, x, Int(0)));
+  int32_t most = 0;
+  for (int lane = 0; lane < 16; ++lane) most = fastsynth::max(most, values.value[lane]);
+  return most;
+}
+
 }  // namespace FS_ISA
 }  // namespace fastsynth

@@ -7,8 +7,16 @@
 
 namespace fastsynth {
 
+// A lane's sum of terms in units (kernels/sums.h).
+struct UnitSum {
+  int64_t sum = 0;
+  FS_KERNEL void add(float scaled, bool active) { sum += active ? in_units(scaled) : 0; }
+  FS_KERNEL int64_t total() const { return sum; }
+};
+
 template <class Base>
 struct ThreadTile : OneLane, Base {
+  using UnitSum = fastsynth::UnitSum;
   template <int kPixels>
   using Visibility = AtomicVisibility<kPixels>;
   using CoverWord = uint32_t;
@@ -87,6 +95,7 @@ struct ThreadTile : OneLane, Base {
     if (active) atomic_add(p + index, to_fixed(value));
   }
   FS_KERNEL void add(int32_t* p, int32_t value) { atomic_add(p, value); }
+  FS_KERNEL void add(int64_t* p, int64_t value) { atomic_add(p, value); }
   FS_KERNEL void least(int32_t* p, int32_t value) { atomic_min(p, value); }
   FS_KERNEL void most(int32_t* p, int32_t value) { atomic_max(p, value); }
   FS_KERNEL int32_t next(int32_t* p) { return atomic_next(p); }
@@ -139,5 +148,10 @@ FS_KERNEL void scatter(uint8_t* p, int32_t index, int32_t x, bool active) {
 FS_KERNEL void scatter(int32_t* p, int32_t index, int32_t x, bool active) {
   if (active) p[index] = x;
 }
+
+FS_KERNEL void scatter_add(int64_t* p, int32_t index, float scaled, bool active) {
+  if (active) atomic_add(p + index, in_units(scaled));
+}
+FS_KERNEL int32_t most_over(int32_t x, bool active) { return active ? x : 0; }
 
 }  // namespace fastsynth

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fastsynth._expect import one_device
 from fastsynth.ops import _library  # noqa: F401
+from fastsynth.ops._gradient import register_gradient
 
 #: The tensors of the data model in the order in which the kernel takes them.
 ASSETS: tuple[str, ...] = tuple(
@@ -236,7 +237,7 @@ def _gradients(ctx, grads):
     return [None] * a, [to_scene.get(name) for name in SCENE], [None] * p, traced, *[None] * len(ctx.numbers)
 
 
-torch.library.register_autograd("fastsynth::draw", _gradients, setup_context=_remember)
+register_gradient("draw", _remember, _gradients)
 
 
 @torch.library.register_fake("fastsynth::uniform")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from fastsynth._expect import expect
 from fastsynth.ops import _library  # noqa: F401
+from fastsynth.ops._gradient import register_gradient, wanted
 
 TONES = ("srgb", "filmic", "linear")
 
 
 def blur(image: Tensor, sigma: Tensor, radius: int) -> Tensor:
     """Gaussian blur, a width of its own for each image.
+
+    Differentiable in both; a sigma of up to 0.001 pixels has no gradient.
 
     Args:
         image: float32 [B, C, H, W].
@@ -32,7 +37,7 @@ def blur(image: Tensor, sigma: Tensor, radius: int) -> Tensor:
     expect("blur", image=(image, "B C H W", torch.float32), sigma=(sigma, "B", torch.float32))
     if not 0 <= radius <= 1024:
         raise ValueError(f"blur(): `radius` must be 0 to 1024 pixels, but is {radius}.")
-    if image[0].numel() >= 2**24:
+    if image.shape[1:].numel() >= 2**24:
         raise ValueError(f"blur(): an image of at most 2^24 values can be blurred, but `image` is {list(image.shape)}.")
     return torch.ops.fastsynth.blur(image.contiguous(), sigma.contiguous(), int(radius))
 
@@ -77,6 +82,9 @@ def develop(
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Linear light to display values: exposure, white balance, shot and read noise, tone curve.
+
+    Differentiable in ``linear``, ``exposure``, ``white_balance`` and ``noise`` where the result is float32. Values that
+    the tone curve holds to [0, 1] have no gradient.
 
     Args:
         linear: Linear radiance, float32 [B, 3, H, W].
@@ -128,3 +136,65 @@ def develop(
 @torch.library.register_fake("fastsynth::develop")
 def _(linear, exposure, white_balance, noise, normal, tone, bytes):
     return torch.empty_like(linear, dtype=torch.uint8 if bytes else torch.float32)
+
+
+@torch.library.register_fake("fastsynth::blur_backward")
+def _(grad, image, sigma, radius, to_image, to_sigma):
+    return [
+        torch.empty_like(image) if to_image else grad.new_empty(0),
+        torch.empty_like(sigma) if to_sigma else grad.new_empty(0),
+    ]
+
+
+def _save_blur(ctx, inputs, output):
+    image, sigma, ctx.radius = inputs
+    ctx.save_for_backward(image, sigma)
+
+
+def _blur_backward(ctx, grad):
+    wants = ctx.needs_input_grad[:2]
+    grads = torch.ops.fastsynth.blur_backward(grad.contiguous(), *ctx.saved_tensors, ctx.radius, *wants)
+    return *map(wanted, grads, wants), None
+
+
+register_gradient("blur", _save_blur, _blur_backward)
+
+
+@torch.library.register_fake("fastsynth::develop_backward")
+def _(grad, linear, exposure, white_balance, noise, normal, tone, to_linear, to_settings):
+    return [
+        torch.empty_like(linear) if to_linear else grad.new_empty(0),
+        grad.new_empty(5 * linear.shape[0] if to_settings else 0),
+    ]
+
+
+def _save_develop(ctx, inputs, output):
+    *tensors, ctx.tone, _ = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _develop_backward(ctx, grad):
+    linear, exposure, white_balance, noise, _ = ctx.saved_tensors
+    to_linear, to_exposure, to_white_balance, to_noise = ctx.needs_input_grad[:4]
+    to_settings = to_exposure or to_white_balance or to_noise
+    by_linear, settings = torch.ops.fastsynth.develop_backward(
+        grad.contiguous(), *ctx.saved_tensors, ctx.tone, to_linear, to_settings
+    )
+    by_exposure = by_white_balance = by_noise = None
+    if to_settings:
+        by_gain, by_noise = settings.split([3 * linear.shape[0], 2 * linear.shape[0]])
+        by_white_balance = by_gain.view_as(white_balance) * exposure.exp2()[:, None]
+        by_exposure = (by_white_balance * white_balance).sum(1) * math.log(2)
+        by_noise = by_noise.view(-1, 2) if noise.numel() else torch.zeros_like(noise)
+    return (
+        wanted(by_linear, to_linear),
+        wanted(by_exposure, to_exposure),
+        wanted(by_white_balance, to_white_balance),
+        wanted(by_noise, to_noise),
+        None,
+        None,
+        None,
+    )
+
+
+register_gradient("develop", _save_develop, _develop_backward)

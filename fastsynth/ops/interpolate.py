@@ -7,6 +7,7 @@ from torch import Tensor
 
 from fastsynth._expect import expect
 from fastsynth.ops import _library  # noqa: F401
+from fastsynth.ops._gradient import register_gradient, wanted
 from fastsynth.ops.rasterize import Fragments
 
 
@@ -14,7 +15,7 @@ def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments) -> Tens
     """Vertex attributes at the pixels.
 
     Each pixel receives the attributes of the visible triangle's vertices, weighted by
-    its barycentric coordinates.
+    its barycentric coordinates. Differentiable in ``attributes`` and in ``fragments.barycentric``.
 
     Args:
         attributes: Values at the vertices, float32 [B, V, C], or [1, V, C] for all images.
@@ -61,3 +62,26 @@ def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments) -> Tens
 @torch.library.register_fake("fastsynth::interpolate")
 def _(attributes, faces, triangle_id, barycentric):
     return attributes.new_empty(*triangle_id.shape, attributes.shape[-1])
+
+
+@torch.library.register_fake("fastsynth::interpolate_backward")
+def _(grad, attributes, faces, triangle_id, barycentric, to_attributes, to_barycentric):
+    return [
+        torch.empty_like(attributes) if to_attributes else grad.new_empty(0),
+        torch.empty_like(barycentric) if to_barycentric else grad.new_empty(0),
+    ]
+
+
+def _save(ctx, inputs, output):
+    ctx.save_for_backward(*inputs)
+
+
+def _backward(ctx, grad):
+    to_attributes, _, _, to_barycentric = ctx.needs_input_grad
+    by_attributes, by_barycentric = torch.ops.fastsynth.interpolate_backward(
+        grad.contiguous(), *ctx.saved_tensors, to_attributes, to_barycentric
+    )
+    return wanted(by_attributes, to_attributes), None, None, wanted(by_barycentric, to_barycentric)
+
+
+register_gradient("interpolate", _save, _backward)

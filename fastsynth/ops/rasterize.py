@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fastsynth._expect import expect
 from fastsynth.ops import _library  # noqa: F401
+from fastsynth.ops._gradient import register_gradient
 
 _CULLS = ("none", "back", "front")
 MAX_SIZE = 8192
@@ -40,6 +41,9 @@ def rasterize(
     the top, pixel centres lie at half-integers. Corners are snapped to 1/256 pixel, coverage is decided
     in integers with the top-left rule; the smaller ``z / w`` wins, ties go to the lower face.
     Triangles that cross the near plane are clipped.
+
+    ``barycentric`` and ``depth`` are differentiable in the x, y and w of ``clip``: how what is seen at a pixel centre
+    moves over its triangle, and how deep it lies. Which triangle is seen does not vary smoothly and has no gradient.
 
     Args:
         clip: Clip-space corners, float32 [B, V, 4].
@@ -80,3 +84,24 @@ def rasterize(
 def _(clip, faces, ranges, height, width, cull):
     shape = (clip.shape[0], height, width)
     return [clip.new_empty(shape, dtype=torch.int32), clip.new_empty(*shape, 2), clip.new_empty(shape)]
+
+
+@torch.library.register_fake("fastsynth::rasterize_backward")
+def _(grad_barycentric, grad_depth, clip, faces, triangle_id):
+    return torch.empty_like(clip)
+
+
+def _save(ctx, inputs, output):
+    clip, faces = inputs[:2]
+    ctx.save_for_backward(clip, faces, output[0])
+
+
+def _backward(ctx, grads):
+    clip, faces, triangle_id = ctx.saved_tensors
+    by_barycentric = clip.new_zeros(*triangle_id.shape, 2) if grads[1] is None else grads[1].contiguous()
+    by_depth = clip.new_zeros(triangle_id.shape) if grads[2] is None else grads[2].contiguous()
+    by_clip = torch.ops.fastsynth.rasterize_backward(by_barycentric, by_depth, clip, faces, triangle_id)
+    return by_clip, None, None, None, None, None
+
+
+register_gradient("rasterize", _save, _backward)

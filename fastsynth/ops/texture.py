@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fastsynth._expect import expect
 from fastsynth.ops import _library  # noqa: F401
+from fastsynth.ops._gradient import register_gradient, wanted
 
 _WRAPS = ("repeat", "clamp", "mirror")
 _MAX_LEVELS = 16
@@ -46,6 +47,9 @@ def texture(
     filter: str = "linear",
 ) -> Tensor:
     """Texture values at texture coordinates.
+
+    Differentiable in the texels of every level, in ``uv`` (zero with filter "nearest") and, through the level that it
+    selects, in ``uv_da`` (zero where it selects the finest or the coarsest).
 
     Args:
         texture: float32 [B, h, w, C] (or [1, h, w, C] for all images), row 0 on top; or its
@@ -96,3 +100,33 @@ def texture(
 @torch.library.register_fake("fastsynth::texture")
 def _(levels, uv, uv_da, wrap, nearest):
     return uv.new_empty(*uv.shape[:3], levels[0].shape[3])
+
+
+@torch.library.register_fake("fastsynth::texture_backward")
+def _(grad, levels, uv, uv_da, wrap, nearest, to_texels, to_uv, to_uv_da):
+    return [
+        grad.new_empty(sum(level.numel() for level in levels) if to_texels else 0),
+        torch.empty_like(uv) if to_uv else grad.new_empty(0),
+        torch.empty_like(uv_da) if to_uv_da else grad.new_empty(0),
+    ]
+
+
+def _save(ctx, inputs, output):
+    levels, uv, uv_da, ctx.wrap, ctx.nearest = inputs
+    ctx.save_for_backward(uv, uv_da, *levels)
+
+
+def _backward(ctx, grad):
+    uv, uv_da, *levels = ctx.saved_tensors
+    to_levels, to_uv, to_uv_da, _, _ = ctx.needs_input_grad
+    texels, by_uv, by_uv_da = torch.ops.fastsynth.texture_backward(
+        grad.contiguous(), levels, uv, uv_da, ctx.wrap, ctx.nearest, any(to_levels), to_uv, to_uv_da
+    )
+    by_levels: list[Tensor | None] = [None] * len(levels)
+    if any(to_levels):
+        each = texels.split([level.numel() for level in levels])
+        by_levels = [wanted(g.view_as(level), to) for g, level, to in zip(each, levels, to_levels, strict=True)]
+    return by_levels, wanted(by_uv, to_uv), wanted(by_uv_da, to_uv_da), None, None
+
+
+register_gradient("texture", _save, _backward)

@@ -6,33 +6,9 @@
 #include <cstdlib>
 #include <string>
 
-#include "ways.h"
-#include "world.h"
+#include "gradients.h"
 
 namespace fastsynth {
-
-enum class Way { kCpu, kThreads, kChecked };
-const char* kNames[] = {"cpu", "cpu with threads", "checking schedule"};
-
-template <class Kernel>
-void run(Way way, const Kernel& kernel) {
-  if (way == Way::kChecked) {
-    run_checked(kernel);
-  } else {
-    run_on_cpu(kernel, way == Way::kThreads ? 3 : 1);
-  }
-}
-
-// Everything that a way of running wrote, by name.
-struct Results {
-  std::vector<std::pair<std::string, std::vector<uint8_t>>> bytes;
-
-  template <class T>
-  void keep(const std::string& name, const std::vector<T>& values) {
-    const auto* p = reinterpret_cast<const uint8_t*>(values.data());
-    bytes.emplace_back(name, std::vector<uint8_t>(p, p + values.size() * sizeof(T)));
-  }
-};
 
 void draw_scene(Way way, const World& world, int width, int height, int grid, int shading, int tone, bool mips,
                 Results& results, const std::string& tag) {
@@ -187,6 +163,9 @@ void draw_triangles(Way way, int width, int height, Results& results, const std:
   interpolate.out = interpolated.data();
   interpolate.bad = bad.data();
   run(way, interpolate);
+  const Floats by_clip = corner_gradients(way, view, ids, results, tag);
+  vertex_gradients(way, transform, by_clip, results, tag);
+  attribute_gradients(way, interpolate, results, tag);
   results.keep(tag + " clip", clip);
   results.keep(tag + " bounds", bounds);
   results.keep(tag + " ids", ids);
@@ -230,6 +209,7 @@ void draw_images(Way way, Results& results) {
     blur.out = blurred.data();
     run(way, blur);
     results.keep("blurred", blurred);
+    blur_gradients(way, blur, results);
   }
   std::vector<uint8_t> bytes(kImages * kCount);
   for (int tone = 0; tone < 3; ++tone) {
@@ -247,6 +227,7 @@ void draw_images(Way way, Results& results) {
     develop.out_byte = bytes.data();
     run(way, develop);
     results.keep("shown", shown);
+    develop_gradients(way, develop, results);
     results.keep("bytes", bytes);
   }
   Floats texture(5 * 4 * 2), smaller(2 * 2 * 2), uv, derivatives, looked_up;
@@ -273,6 +254,7 @@ void draw_images(Way way, Results& results) {
     lookup.out = looked_up.data();
     run(way, lookup);
     results.keep("looked up", looked_up);
+    texture_gradients(way, lookup, results);
   }
   results.keep("uniform", uniform);
   results.keep("normal", normal);
