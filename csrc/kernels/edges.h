@@ -123,12 +123,19 @@ FS_APART Vec3<typename Tile::Float> edges(Tile& tile, const DrawView& d, const f
     const Int other = picture.instance(dx, dy, beside), other_face = picture.triangle(dx, dy, beside);
     beside = beside & ((other != Int(n)) | (other_face != face));
     if (!any(beside)) continue;
-    const Vec3<Float> step = shown - picture.color(rgb, dx, dy, beside);
-    const Float pull = Float(0.5f) * dot(g + picture.color(grad, dx, dy, beside), step);
     const Float slope = met.plane.slope_x * Float(float(dx)) + met.plane.slope_y * Float(float(dy));
     const Float prolonged = met.plane.inverse + slope;
     Mask ends = beside & (other < Int(0));
     const Mask met_other = beside & (other >= Int(0));
+    // Read only where there is an edge: most pixels of a fine mesh lie beside a face that theirs goes on into.
+    Float pull = zero;
+    bool pulled = false;
+    const auto pull_once = [&] {
+      if (pulled) return;
+      pulled = true;
+      const Vec3<Float> step = shown - picture.color(rgb, dx, dy, beside);
+      pull = Float(0.5f) * dot(g + picture.color(grad, dx, dy, beside), step);
+    };
     tile.for_unique(other, met_other, [&](int32_t m, Mask lanes) {
       const typename Tile::FaceRows rows(d.assets.faces, other_face, lanes);
       if (m == n) {  // faces that share a corner go on into each other, and so does what they show
@@ -157,6 +164,7 @@ FS_APART Vec3<typename Tile::Float> edges(Tile& tile, const DrawView& d, const f
       const Mask behind_here = there.plane.inverse - there_slope <= met.plane.inverse + margin;
       const Mask cut = lanes & mask_not(in_front) & behind_here & met.plane.sound & there.plane.sound & (share > zero);
       if (!any(cut)) return;
+      pull_once();
       // Along its own normal the cut moves by 1 / |apart|; of that, pairs in x and pairs in y each see their part.
       const Float apart_x = there.plane.slope_x - met.plane.slope_x, apart_y = there.plane.slope_y - met.plane.slope_y;
       const Float least = breadth * Float(1.0f / kEdgeClamp);
@@ -165,6 +173,8 @@ FS_APART Vec3<typename Tile::Float> edges(Tile& tile, const DrawView& d, const f
       const Float nearer = select(cut, share * pull * across * (zero - met.plane.inverse), zero);
       moved = moved + met.plane.unit * nearer;
     });
+    if (!any(ends)) continue;
+    pull_once();
     const Float along = select(ends, pull * Float(float(dx + dy)) * met.plane.inverse, zero);
     if (dx != 0) {
       const Float half = along * Float(0.5f * float(d.width));
