@@ -103,6 +103,7 @@ def test_a_planted_missing_sync_is_caught(thread):
 BUDGETS = {
     "Draw": (128, 960),
     "RasterizeClip": (122, 0),
+    "RasterizeLayer": (128, 0),
     "TextureLookup": (72, 8),
     "Prepare": (64, 0),
     "Blur": (60, 0),

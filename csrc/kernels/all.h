@@ -11,7 +11,7 @@
 // clang-format off: a table
 #define FS_KERNELS(X)                                                                        \
   X(Prepare) X(LooseBoxes) X(Draw) X(SnapCorners) X(BoundRuns) X(RasterizeClip)              \
-  X(UniformNumbers) X(NormalNumbers) X(TransformVertices) X(Interpolate) X(TextureLookup)    \
+  X(RasterizeLayer) X(UniformNumbers) X(NormalNumbers) X(TransformVertices) X(Interpolate) X(TextureLookup)    \
   X(Blur) X(Develop) X(ClearSeen) X(Reduce)
 // clang-format on
 

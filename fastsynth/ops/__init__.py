@@ -4,6 +4,7 @@ from fastsynth.ops._library import build_info
 from fastsynth.ops.draw import draw
 from fastsynth.ops.filter import blur, develop, normal
 from fastsynth.ops.interpolate import interpolate
+from fastsynth.ops.peel import Layer, peel
 from fastsynth.ops.rasterize import Fragments, rasterize
 from fastsynth.ops.reduce import boxes_of, reduce
 from fastsynth.ops.texture import mip_chain, texture
@@ -11,6 +12,7 @@ from fastsynth.ops.transform import transform
 
 __all__ = [
     "Fragments",
+    "Layer",
     "blur",
     "boxes_of",
     "build_info",
@@ -19,6 +21,7 @@ __all__ = [
     "interpolate",
     "mip_chain",
     "normal",
+    "peel",
     "rasterize",
     "reduce",
     "texture",
