@@ -1,6 +1,7 @@
 """Functions of tensors, each one kernel on the CPU and on CUDA; they know nothing of scenes."""
 
 from fastsynth.ops._library import build_info
+from fastsynth.ops.antialias import antialias, opposite_vertices
 from fastsynth.ops.draw import draw
 from fastsynth.ops.filter import blur, develop, normal
 from fastsynth.ops.interpolate import interpolate
@@ -13,6 +14,7 @@ from fastsynth.ops.transform import transform
 __all__ = [
     "Fragments",
     "Layer",
+    "antialias",
     "blur",
     "boxes_of",
     "build_info",
@@ -21,6 +23,7 @@ __all__ = [
     "interpolate",
     "mip_chain",
     "normal",
+    "opposite_vertices",
     "peel",
     "rasterize",
     "reduce",
