@@ -15,7 +15,7 @@ struct ClipView {
   const int32_t* faces;   // [F, 3]
   const int32_t* ranges;  // [B, 2] first face, number of faces; or null: all faces in every image
   int32_t images, vertices, face_count;
-  int32_t shared_corners;  // 1 = all images have the corners of the first, [1, V]
+  int32_t corner_images;  // 1 = all images have the same corners, [1, V] below; or `images`
   int32_t width, height;
   int32_t *x, *y;   // [B, V] snapped
   float* z;         // [B, V] z/w
@@ -23,8 +23,7 @@ struct ClipView {
   int32_t* bad;     // [1] 1 + a face that names a vertex that is not there
 
   FS_HD int32_t runs() const { return (face_count + kRun - 1) / kRun; }
-  FS_HD int64_t corner_images() const { return shared_corners ? 1 : images; }
-  FS_HD int64_t first_corner(int64_t image) const { return shared_corners ? 0 : image * vertices; }
+  FS_HD int64_t first_corner(int64_t image) const { return corner_images == 1 ? 0 : image * vertices; }
   // An image's faces, end exclusive.
   FS_HD int32_t begin(int64_t image) const { return ranges ? max(ranges[2 * image], 0) : 0; }
   FS_HD int32_t end(int64_t image) const {
@@ -42,14 +41,14 @@ struct SnapCorners : ClipView {
   static constexpr int lanes() {
     return 256;
   }
-  FS_HD int64_t tiles() const { return (corner_images() * vertices + kItems - 1) / kItems; }
+  FS_HD int64_t tiles() const { return (int64_t(corner_images) * vertices + kItems - 1) / kItems; }
 
   template <class Tile>
   FS_KERNEL void operator()(Tile& tile, Shared<Tile>&) const {
     using Float = typename Tile::Float;
     using Int = typename Tile::Int;
     using Mask = typename Tile::Mask;
-    const int64_t first = tile.index * kItems, total = corner_images() * vertices;
+    const int64_t first = tile.index * kItems, total = int64_t(corner_images) * vertices;
     const float* p = clip + 4 * first;
     tile.for_each(int32_t(min(total - first, int64_t(kItems))), [&](Int i, Mask active) {
       const Int at = i << 2;
@@ -183,7 +182,8 @@ struct RasterizeTile : ClipView {
   FS_KERNEL void draw_faces(Rasterizer<Tile, Visibility>& raster, int64_t image, Int face, Mask active) const {
     using Float = typename Tile::Float;
     const int64_t base = first_corner(image);
-    active = active & (face >= Int(begin(image))) & (face < Int(end(image)));
+    active = active & (face < Int(end(image)));
+    if (ranges) active = active & (face >= Int(begin(image)));
     const Int at = face + face + face;
     Int sx[3], sy[3];
     Float sz[3];

@@ -19,7 +19,7 @@ std::vector<Tensor> rasterize_layer(Tensor clip, Tensor faces, Tensor ranges, Te
   view.images = int32_t(b);
   view.vertices = int_size(clip, 1);
   view.face_count = int_size(faces, 0);
-  view.shared_corners = stored == 1;
+  view.corner_images = int32_t(stored);
   view.width = int32_t(width);
   view.height = int32_t(height);
   Tensor snapped_corners = make(clip, {2, stored, v}, ScalarType::Int);

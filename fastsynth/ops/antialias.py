@@ -52,6 +52,12 @@ def vertex_values(values: Tensor, vertices: Tensor) -> Tensor:
     return values.flatten(0, 1).index_select(0, vertices.flatten()).unflatten(0, vertices.shape)
 
 
+def without_z(clip: Tensor) -> Tensor:
+    """Clip-space x, y and w: [..., 4] -> [..., 3]."""
+    # Slices: a list of numbers as an index would be copied to the device, and the host would wait for it.
+    return torch.cat([clip[..., :2], clip[..., 3:]], -1)
+
+
 def opposite_vertices(faces: Tensor) -> Tensor:
     """The vertex beyond each edge of each triangle, by which a silhouette is recognised.
 
@@ -69,7 +75,7 @@ def opposite_vertices(faces: Tensor) -> Tensor:
     expect("opposite_vertices", faces=(faces, "F 3", torch.int32))
     if not len(faces):
         return faces
-    a, b = faces[:, (1, 2, 0)].long().flatten(), faces[:, (2, 0, 1)].long().flatten()
+    a, b = faces.roll(-1, 1).long().flatten(), faces.roll(1, 1).long().flatten()
     key, order = (torch.minimum(a, b) * 2**31 + torch.maximum(a, b)).sort(stable=True)
     own = faces.flatten()[order]
     same = key[1:] == key[:-1]
@@ -88,8 +94,8 @@ def antialias(
 
     Apply it to what was shaded, background included, before anything else is done to the image. Only edges on which a
     surface ends or folds away are smoothed; faces that share vertices have a seamless edge, so give positions without
-    duplicates. Where surfaces intersect, and where the surface that ends is thinner than a pixel, nothing is blended. A pixel is blended with at most four neighbours, and is
-    never more or less than all of them.
+    duplicates. Nothing is blended where surfaces intersect, or where the one that ends is thinner than a pixel. A pixel
+    is blended with at most four neighbours, and is never more or less than all of them.
 
     Args:
         color: What the pixels show, float32 [B, H, W, C].
@@ -138,8 +144,8 @@ def antialias(
     corners = corner_values(clip, faces, ids)
     z = _z_over_w(corners.detach(), fragments)
     beyond = opposite.index_select(0, ids.clamp(min=0).flatten()).view(*ids.shape, 3)
-    across = vertex_values(clip.detach()[..., (0, 1, 3)], beyond.clamp(min=0))
-    cut = _cuts(corners[..., (0, 1, 3)], across, beyond < 0, ids)
+    across = vertex_values(without_z(clip.detach()), beyond.clamp(min=0))
+    cut = _cuts(without_z(corners), across, beyond < 0, ids)
     total = torch.zeros_like(z)
     changed = torch.zeros_like(color)
     for direction, (x, y, back) in enumerate(_STEPS):
@@ -191,7 +197,7 @@ def _cuts(corners: Tensor, beyond: Tensor, alone: Tensor, ids: Tensor) -> list[T
     hit = (ids >= 0)[..., None, None]
     # Whatever face 0 may be, the background has nothing to do with it.
     corners = torch.where(hit, corners, 0.0)
-    c, d = corners[..., (1, 2, 0), :], corners[..., (2, 0, 1), :]  # ends of the edges
+    c, d = corners.roll(-1, -2), corners.roll(1, -2)  # ends of the edges
     edge = torch.linalg.cross(c, d - c)  # a difference first: small triangles are far from the origin
     with torch.no_grad():
         turn = (edge * corners).sum(-1).sign()  # the inside is positive from here on
@@ -210,7 +216,11 @@ def _cuts(corners: Tensor, beyond: Tensor, alone: Tensor, ids: Tensor) -> list[T
     for x_step, y_step, _ in _STEPS:
         loss = -(x_step * change_x + y_step * change_y)
         leaves = (value < loss) & (loss > 0)
-        at, which = torch.where(leaves, value / torch.where(leaves, loss, 1), 2.0).min(-1)
-        counts = (silhouette & (upright if x_step else ~upright)).gather(-1, which[..., None])[..., 0]
+        ways = torch.where(leaves, value / torch.where(leaves, loss, 1), 2.0).unbind(-1)
+        marks = (silhouette & (upright if x_step else ~upright)).unbind(-1)
+        at, counts = ways[0], marks[0]
+        for way, mark in zip(ways[1:], marks[1:], strict=True):
+            sooner = way < at
+            at, counts = torch.where(sooner, way, at), torch.where(sooner, mark, counts)
         cuts.append(torch.where(counts & (at <= 1), at, 0.5).clamp(0, 1))
     return cuts

@@ -146,7 +146,7 @@ void draw_triangles(Way way, int width, int height, Results& results, const std:
   view.clip = clip.data();
   view.faces = faces.data();
   view.ranges = ranges.data();
-  view.images = kImages;
+  view.images = view.corner_images = kImages;
   view.vertices = kVertices;
   view.face_count = kFaces;
   view.width = width;
