@@ -76,6 +76,7 @@ def test_ranges_are_images_of_their_own(device):
     one, one_db = dr.rasterize(CONTEXT, pos, tri, (40, 30))
     one[1, ..., 3] += torch.where(one[1, ..., 3] > 0, 12, 0)
     assert torch.equal(rast[:2], one) and torch.equal(rast_db[:2], one_db)
+    assert torch.equal(dr.rasterize(CONTEXT, pos, tri, (40, 30), ranges)[1], one_db)  # ignored, as documented
     part, _ = dr.rasterize(CONTEXT, pos[:1], tri[5:9], (40, 30))
     assert torch.equal(ids_of(rast)[2], torch.where(part[0, ..., 3] > 0, ids_of(part)[0] + 5, -1))
     attr = torch.rand(len(flat), 3, device=device)

@@ -36,7 +36,7 @@ __all__ = [
 
 _EXACT_IDS = 2**24  # up to here a float holds the id itself; beyond, its bits go up by one with each id
 _BITS = 0x4A800000
-_log_level = 1
+_log_level = 1  # state of a module, since the interface has it
 
 
 class RasterizeCudaContext:
@@ -152,12 +152,12 @@ class DepthPeeler:
 
 def _clip_space(op: str, pos: Tensor, tri: Tensor, ranges: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Positions [B, V, 4] or [1, V, 4], and ranges on their device."""
-    if ranges is None:
-        if isinstance(pos, Tensor) and pos.ndim == 2:
-            raise ValueError(f"{op}(): `pos` [V, 4] needs `ranges`, int32 [B, 2]; without, give `pos` as [B, V, 4].")
+    if not isinstance(pos, Tensor) or pos.ndim != 2:
         expect(op, pos=(pos, "B V 4", torch.float32), tri=(tri, "F 3", torch.int32))
         return pos, None
     expect(op, pos=(pos, "V 4", torch.float32), tri=(tri, "F 3", torch.int32))
+    if ranges is None:
+        raise ValueError(f"{op}(): `pos` [V, 4] needs `ranges`, int32 [B, 2]; without, give `pos` as [B, V, 4].")
     expect(op, ranges=(ranges, "B 2", torch.int32))
     return pos[None], ranges.to(pos.device, non_blocking=True)
 
@@ -194,7 +194,7 @@ def rasterize(
         pos: Clip-space positions, float32 [B, V, 4]; with ``ranges`` [V, 4].
         tri: int32 [F, 3].
         resolution: Height and width, each up to 8192; any whole numbers.
-        ranges: First triangle and number of triangles of each image, int32 [B, 2], on the CPU.
+        ranges: First triangle and number of triangles of each image, int32 [B, 2], on the CPU; ignored for [B, V, 4].
         grad_db: Carry gradients through the second result too.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Functions of tensors, each one kernel on the CPU and on CUDA; they know nothing of scenes."""
+"""Functions of tensors, on the CPU and on CUDA, nearly all of them one kernel; they know nothing of scenes."""
 
 from fastsynth.ops._library import build_info
 from fastsynth.ops.antialias import antialias, opposite_vertices

@@ -197,20 +197,25 @@ def _cuts(corners: Tensor, beyond: Tensor, alone: Tensor, ids: Tensor) -> list[T
     hit = (ids >= 0)[..., None, None]
     # Whatever face 0 may be, the background has nothing to do with it.
     corners = torch.where(hit, corners, 0.0)
-    c, d = corners.roll(-1, -2), corners.roll(1, -2)  # ends of the edges
-    edge = torch.linalg.cross(c, d - c)  # a difference first: small triangles are far from the origin
+    # Component by component, [B, H, W, 3] each: from one end c of the edges to the other.
+    x, y, w = corners.unbind(-1)
+    (c_x, c_y, c_w), (d_x, d_y, d_w) = ([part.roll(way, -1) for part in (x, y, w)] for way in (-1, 1))
+    # A difference first: small triangles are far from the origin.
+    d_x, d_y, d_w = d_x - c_x, d_y - c_y, d_w - c_w
+    edge_x, edge_y, edge_w = c_y * d_w - c_w * d_y, c_w * d_x - c_x * d_w, c_x * d_y - c_y * d_x
     with torch.no_grad():
-        turn = (edge * corners).sum(-1).sign()  # the inside is positive from here on
-        silhouette = alone | ((edge * torch.where(hit, beyond, 0.0)).sum(-1) * turn >= 0)
+        turn = (edge_x * x + edge_y * y + edge_w * w).sign()  # the inside is positive from here on
+        o_x, o_y, o_w = torch.where(hit, beyond, 0.0).unbind(-1)
+        silhouette = alone | ((edge_x * o_x + edge_y * o_y + edge_w * o_w) * turn >= 0)
     # The edge's value at the pixel's centre, from the projection of one of its ends where it has one.
-    x = (2 * torch.arange(width, device=ids.device).to(c) + 1) / width - 1
-    y = (2 * torch.arange(height, device=ids.device).to(c) + 1) / height - 1
-    ahead = c[..., 2] > 1e-6
-    w = torch.where(ahead, c[..., 2], 1)
-    from_x = x[:, None] - torch.where(ahead, c[..., 0] / w, 0)
-    from_y = y[:, None, None] - torch.where(ahead, c[..., 1] / w, 0)
-    value = (edge[..., 0] * from_x + edge[..., 1] * from_y + torch.where(ahead, 0, edge[..., 2])) * turn
-    change_x, change_y = edge[..., 0] * turn * (2 / width), edge[..., 1] * turn * (2 / height)
+    centre_x = ((2 * torch.arange(width, device=ids.device).to(x) + 1) / width - 1)[:, None]
+    centre_y = ((2 * torch.arange(height, device=ids.device).to(x) + 1) / height - 1)[:, None, None]
+    ahead = c_w > 1e-6
+    inverse = 1 / torch.where(ahead, c_w, 1)
+    from_x = centre_x - torch.where(ahead, c_x * inverse, 0)
+    from_y = centre_y - torch.where(ahead, c_y * inverse, 0)
+    value = (edge_x * from_x + edge_y * from_y + torch.where(ahead, 0, edge_w)) * turn
+    change_x, change_y = edge_x * (turn * (2 / width)), edge_y * (turn * (2 / height))
     upright = change_x.abs() >= change_y.abs()
     cuts = []
     for x_step, y_step, _ in _STEPS:
