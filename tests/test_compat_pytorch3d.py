@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from test_known_answers import DEPTH_OF_FACE, TWO_TOPOLOGIES, grid
+from test_no_sync import Watch
+from torch._subclasses import FakeTensorMode
 
 import fastsynth as fs
 from fastsynth.compat.pytorch3d import MeshRasterizer, RasterizationSettings, rasterize_meshes
@@ -350,6 +352,16 @@ def test_a_mesh_is_fitted_through_the_camera(device):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.1 * losses[0]
+
+
+def test_nothing_waits_for_the_gpu():
+    """On fake CUDA tensors: no shape hangs on a value, and nothing is copied back."""
+    with FakeTensorMode(allow_non_fake_inputs=True), Watch():
+        points = [torch.rand(5, 3, device="cuda", requires_grad=True), torch.rand(4, 3, device="cuda")]
+        meshes = Meshes(points, [torch.zeros(k, 3, dtype=torch.int64, device="cuda") for k in (2, 3)])
+        for layers in (1, 3):
+            ids, _, bary, _ = rasterize_meshes(meshes, 16, faces_per_pixel=layers, perspective_correct=True)
+            assert ids.is_cuda and bary.shape == (2, 16, 16, layers, 3)
 
 
 def test_no_faces(device):
