@@ -88,7 +88,7 @@ def test_ranges_are_images_of_their_own(device):
 
 
 def test_ids_beyond_what_a_float_holds():
-    """Documented: from 2^24 on, ids are the bits of the float less 0x4a800000."""
+    """Beyond 2^24 an id is the bits of the float less 0x4a800000, so that neighbours stay apart."""
     ids = torch.tensor([-1, 0, 2**24 - 2, 2**24 - 1, 2**24, 2**24 + 1, 2**28 + 12345], dtype=torch.int32)
     coded = dr._encode(ids)
     assert coded[:4].tolist() == [0, 1, 2**24 - 1, 2**24]
@@ -307,6 +307,21 @@ def test_a_smooth_function_in_a_cube_map(device):
         bias = torch.full((1, 1, 1), float(level), device=device)
         expected = dr.texture(noise, ahead.view(1, 1, 1, 3), mip_level_bias=bias, boundary_mode="cube")
         torch.testing.assert_close(out, expected, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("mode", ["linear", "linear-mipmap-linear"])
+def test_no_direction_gives_zero_and_no_gradient(mode, device):
+    """Documented: what a cube map is asked in no direction is 0."""
+    tex = (torch.rand(1, 6, 8, 8, 3, device=device) + 1).requires_grad_()
+    at = torch.ones(1, 2, 2, 3, device=device)
+    at[0, 0, 0], at[0, 1, 1, 2] = 0, float("inf")
+    change = torch.full((1, 2, 2, 6), 0.1, device=device).requires_grad_()
+    at.requires_grad_()
+    out = dr.texture(tex, at, change, filter_mode=mode, boundary_mode="cube")
+    assert (out[0, 0, 0] == 0).all() and (out[0, 1, 1] == 0).all() and (out[0, 0, 1] >= 1).all()
+    out.sum().backward()
+    assert (at.grad[0, 0, 0] == 0).all() and at.grad.isfinite().all() and tex.grad.isfinite().all()
+    assert change.grad is None or change.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("boundary", ["wrap", "clamp", "zero", "cube"])

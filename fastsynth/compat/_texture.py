@@ -69,7 +69,8 @@ def texture(
         max_mip_level: Levels beyond the texture itself at most.
 
     Returns:
-        float32 [B, H, W, C]. Differentiable in ``tex``, ``uv``, ``uv_da``, ``mip_level_bias`` and one's own ``mip``.
+        float32 [B, H, W, C], 0 where a direction is zero or not finite. Differentiable in
+        ``tex``, ``uv``, ``uv_da``, ``mip_level_bias`` and one's own ``mip``.
     """
     for name, value, allowed in (("filter_mode", filter_mode, _FILTERS), ("boundary_mode", boundary_mode, _BOUNDARIES)):
         if value not in allowed:
@@ -105,20 +106,33 @@ def texture(
                 f"`tex`, but has {list(level.shape)} where `tex` has {list(tex.shape)}."
             )
     packed = Levels(levels, boundary_mode)
-    face, at = cube_face(uv) if cube else (None, uv)
-    if not mipped:
+    if cube:
+        # What is no direction gives 0 and has no gradient; it must not become infinite on the way.
+        valid = (uv.isfinite().all(-1) & (uv != 0).any(-1))[..., None]
+        instead = torch.ones_like(uv)
+        found = _lookup(packed, torch.where(valid, uv, instead), uv_da, mip_level_bias, filter_mode)
+        return torch.where(valid, found, 0)
+    return _lookup(packed, uv, uv_da, mip_level_bias, filter_mode)
+
+
+def _lookup(
+    packed: Levels, uv: Tensor, uv_da: Tensor | None, mip_level_bias: Tensor | None, filter_mode: str
+) -> Tensor:
+    last = len(packed.sizes) - 1
+    face, at = cube_face(uv) if packed.boundary == "cube" else (None, uv)
+    if "mipmap" not in filter_mode:
         return packed.lookup(at, face, None, filter_mode == "nearest")
     level = torch.zeros_like(uv[..., 0])
     if uv_da is not None:
         change = cube_change(uv, face, uv_da) if face is not None else uv_da
-        width, height = tex.shape[-2], tex.shape[-3]
+        height, width = packed.sizes[0]
         level = footprint_level(torch.cat([change[..., :2] * width, change[..., 2:] * height], -1))
     if mip_level_bias is not None:
         level = level + mip_level_bias
-    level = level.nan_to_num().clamp(0, len(levels) - 1)
+    level = level.nan_to_num().clamp(0, last)
     if filter_mode == "linear-mipmap-nearest":
-        return packed.lookup(at, face, (level.detach() + 0.5).floor().long().clamp(max=len(levels) - 1), False)
+        return packed.lookup(at, face, (level.detach() + 0.5).floor().long().clamp(max=last), False)
     lower = level.detach().floor().long()
     fine = packed.lookup(at, face, lower, False)
-    coarse = packed.lookup(at, face, (lower + 1).clamp(max=len(levels) - 1), False)
+    coarse = packed.lookup(at, face, (lower + 1).clamp(max=last), False)
     return fine + (level - lower)[..., None] * (coarse - fine)
