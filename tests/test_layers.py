@@ -26,6 +26,8 @@ LAYERS = (
     {"render", "compose"},
     # what knows both halves
     {"dataset"},
+    # the interfaces of other libraries
+    {"compat"},
     # what only people call
     {"selftest", "sheet", "demo_detector", "inputs"},
     {"demo"},

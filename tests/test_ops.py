@@ -51,6 +51,10 @@ CASES = {
     "draw_backward": draw_backward_arguments(),
     "transform": (rand(5, 3), rand(2, 4, 4)),
     "rasterize": (rand(2, 4, 4) + 0.5, FACES, torch.empty(0, 2, dtype=INT), 6, 7, 0),
+    "rasterize_layer": (
+        *(rand(2, 4, 4) + 0.5, FACES, torch.tensor([[0, 1], [1, 1]], dtype=INT)),
+        *(torch.zeros(2, 6, 7, dtype=INT), rand(2, 6, 7) - 1, 6, 7, 0),
+    ),
     "interpolate": (rand(2, 4, 3), FACES, IDS, rand(2, 6, 7, 2) / 2),
     "texture": ([rand(1, 5, 6, 2), rand(1, 2, 3, 2)], rand(2, 3, 4, 2) * 3 - 1, rand(2, 3, 4, 4), 0, False),
     "blur": (rand(2, 3, 9, 8), torch.tensor([0.0, 1.5]), 5),

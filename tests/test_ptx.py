@@ -1,6 +1,7 @@
 """The CUDA kernels as nvcc compiled them, run by the interpreter in `tests/ptx`, against the CPU schedule."""
 
 import dataclasses
+import itertools
 import re
 
 import pytest
@@ -139,6 +140,17 @@ def test_triangles(kind, cull, interpreter):
         actual = fs.ops.rasterize(*args, cull=cull)
     assert torch.equal(actual.triangle_id, expected.triangle_id) and torch.equal(actual.depth, expected.depth)
     assert_same(actual.barycentric, expected.barycentric)
+
+
+@pytest.mark.parametrize("kind", ["large", "small", "near plane"])
+def test_layers(kind, interpreter):
+    clip = torch.from_numpy(soup(kind, 24, seed=3, size=(30, 71)))[None]
+    args = clip, faces_of(clip[0].numpy()), (30, 71)
+    expected = list(itertools.islice(fs.ops.peel(*args), 3))
+    with interpreter.running():
+        actual = list(itertools.islice(fs.ops.peel(*args), 3))
+    for a, b in zip(actual, expected, strict=True):
+        assert torch.equal(a.fragments.triangle_id, b.fragments.triangle_id) and torch.equal(a.z, b.z)
 
 
 def test_the_ops_launch_every_kernel(interpreter):

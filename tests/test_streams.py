@@ -39,6 +39,11 @@ def on_two_devices():
             lambda: fs.ops.rasterize(one(1, 3, 4), one(1, 3, dtype=int_), SIZE, ranges=there(1, 2, dtype=int_)),
             *("clip", "ranges"),
         ),
+        "peel": (lambda: fs.ops.peel(one(1, 3, 4), there(1, 3, dtype=int_), SIZE), "clip", "faces"),
+        "antialias": (
+            lambda: fs.ops.antialias(one(1, 2, 2, 3), fragments, one(1, 3, 4), one(1, 3, dtype=int_)),
+            *("color", "triangle_id"),
+        ),
         "interpolate": (
             lambda: fs.ops.interpolate(one(1, 3, 2), one(1, 3, dtype=int_), fragments),
             *("attributes", "triangle_id"),

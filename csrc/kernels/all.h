@@ -13,8 +13,9 @@
 
 // clang-format off: a table
 #define FS_KERNELS(X)                                                                        \
-  X(Prepare) X(LooseBoxes) X(Draw) X(DrawBackward) X(SnapCorners) X(BoundRuns) X(RasterizeClip)              \
-  X(UniformNumbers) X(NormalNumbers) X(TransformVertices) X(Interpolate) X(TextureLookup)    \
+  X(Prepare) X(LooseBoxes) X(Draw) X(DrawBackward) X(SnapCorners) X(BoundRuns)               \
+  X(RasterizeClip) X(RasterizeLayer) X(UniformNumbers) X(NormalNumbers)                      \
+  X(TransformVertices) X(Interpolate) X(TextureLookup)                                       \
   X(Blur) X(Develop) X(ClearSeen) X(Reduce) X(LargestMagnitude) X(SumsToFloats)              \
   X(TransformToVertices) X(TransformToMatrices) X(RasterizeAdjoint) X(InterpolateAdjoint)    \
   X(TextureAdjoint) X(BlurAdjoint) X(BlurToSigma) X(DevelopAdjoint)

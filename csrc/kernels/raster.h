@@ -38,8 +38,12 @@ struct Queue {
 };
 
 template <class Tile>
+using NearestOfTile = typename Tile::template Visibility<Tile::kSide * Tile::kSide>;
+
+// `Visibility` keeps of the triangles that are offered to a sample the one that is wanted.
+template <class Tile, class Visibility = NearestOfTile<Tile>>
 struct RasterShared {
-  typename Tile::template Visibility<Tile::kSide * Tile::kSide> visibility;
+  Visibility visibility;
   typename Tile::CoverWord cover[Tile::kSide * Tile::kSide / 16];
   typename Tile::template Records<SmallTriangles<Tile>::kNumbers> small;
   Queue<int32_t, Tile::kCooperative ? kTeamQueue : 1> team;
@@ -60,14 +64,14 @@ FS_KERNEL void snap(const Corner<Float>& c, float width, float height, Int& x, I
   y = select(simple, floor_int(sy), Int(0));
 }
 
-template <class Tile>
+template <class Tile, class Visibility = NearestOfTile<Tile>>
 struct Rasterizer {
   using Float = typename Tile::Float;
   using Int = typename Tile::Int;
   using Mask = typename Tile::Mask;
 
   Tile& tile;
-  RasterShared<Tile>& shared;
+  RasterShared<Tile, Visibility>& shared;
   TileFrame frame;
   bool covering;   // record coverage whatever the depth
   int32_t* alone;  // counts the triangles that one lane draws for want of room; may be null

@@ -1,7 +1,7 @@
 // Triangles given in clip space to fragments: what is seen at each pixel, its barycentrics and depth.
 //
 // Three kernels: corners are snapped once; runs of kRun faces get their bounds; tiles skip the runs that do not reach
-// them.
+// them. The third is there twice: for what is seen, and for what is seen behind a layer that was.
 #pragma once
 
 #include "raster.h"
@@ -16,6 +16,7 @@ struct ClipView {
   const int32_t* faces;   // [F, 3]
   const int32_t* ranges;  // [B, 2] first face, number of faces; or null: all faces in every image
   int32_t images, vertices, face_count;
+  int32_t corner_images;  // 1 = all images have the same corners, [1, V] below; or `images`
   int32_t width, height;
   int32_t *x, *y;   // [B, V] snapped
   float* z;         // [B, V] z/w
@@ -23,8 +24,13 @@ struct ClipView {
   int32_t* bad;     // [1] 1 + a face that names a vertex that is not there
 
   FS_HD int32_t runs() const { return (face_count + kRun - 1) / kRun; }
-  FS_HD bool in_range(int64_t image, int32_t face) const {
-    return !ranges || (face >= ranges[2 * image] && int64_t(face) < int64_t(ranges[2 * image]) + ranges[2 * image + 1]);
+  FS_HD int64_t first_corner(int64_t image) const { return corner_images == 1 ? 0 : image * vertices; }
+  // An image's faces, end exclusive.
+  FS_HD int32_t begin(int64_t image) const { return ranges ? max(ranges[2 * image], 0) : 0; }
+  FS_HD int32_t end(int64_t image) const {
+    if (!ranges) return face_count;
+    const int64_t past = int64_t(ranges[2 * image]) + ranges[2 * image + 1];
+    return int32_t(max(min(past, int64_t(face_count)), int64_t(0)));
   }
 };
 
@@ -36,14 +42,14 @@ struct SnapCorners : ClipView {
   static constexpr int lanes() {
     return 256;
   }
-  FS_HD int64_t tiles() const { return (int64_t(images) * vertices + kItems - 1) / kItems; }
+  FS_HD int64_t tiles() const { return (int64_t(corner_images) * vertices + kItems - 1) / kItems; }
 
   template <class Tile>
   FS_KERNEL void operator()(Tile& tile, Shared<Tile>&) const {
     using Float = typename Tile::Float;
     using Int = typename Tile::Int;
     using Mask = typename Tile::Mask;
-    const int64_t first = tile.index * kItems, total = int64_t(images) * vertices;
+    const int64_t first = tile.index * kItems, total = int64_t(corner_images) * vertices;
     const float* p = clip + 4 * first;
     tile.for_each(int32_t(min(total - first, int64_t(kItems))), [&](Int i, Mask active) {
       const Int at = i << 2;
@@ -74,17 +80,16 @@ struct BoundRuns : ClipView {
     const int64_t first = tile.index * kItems, total = int64_t(images) * runs();
     tile.for_one(int32_t(min(total - first, int64_t(kItems))), [&](int32_t k) {
       const int64_t item = first + k, image = item / runs();
-      const int32_t begin = int32_t(item % runs()) * kRun;
+      const int32_t of_run = int32_t(item % runs()) * kRun;
       int32_t box[4] = {INT32_MAX, INT32_MAX, INT32_MIN, INT32_MIN};
-      for (int32_t face = begin; face < min(begin + kRun, face_count); ++face) {
-        if (!in_range(image, face)) continue;
+      for (int32_t face = max(of_run, begin(image)); face < min(of_run + kRun, end(image)); ++face) {
         for (int i = 0; i < 3; ++i) {
           const int32_t v = faces[3 * int64_t(face) + i];
           if (v < 0 || v >= vertices) {
             atomic_max(bad, face + 1);
             continue;
           }
-          const int64_t at = image * vertices + v;
+          const int64_t at = first_corner(image) + v;
           if (x[at] == kNotSimple) {  // may reach anywhere once it is clipped
             box[0] = box[1] = INT32_MIN;
             box[2] = box[3] = INT32_MAX;
@@ -100,11 +105,8 @@ struct BoundRuns : ClipView {
   }
 };
 
-struct RasterizeClip : ClipView {
-  template <class Tile>
-  struct Shared {
-    RasterShared<Tile> raster;
-  };
+// A tile of an image; which of the triangles at a pixel is kept is up to the visibility.
+struct RasterizeTile : ClipView {
   template <class Tile>
   static constexpr int lanes() {
     return 256;
@@ -119,24 +121,36 @@ struct RasterizeClip : ClipView {
   FS_HD int32_t tiles_y(int side) const { return (height + side - 1) / side; }
   FS_HD int64_t tiles(int side) const { return int64_t(images) * tiles_x(side) * tiles_y(side); }
 
+ protected:
   template <class Tile>
-  FS_KERNEL void operator()(Tile& tile, Shared<Tile>& shared) const {
+  FS_KERNEL int64_t image_of(const Tile& tile) const {
+    return tile.index / (tiles_x(Tile::kSide) * tiles_y(Tile::kSide));
+  }
+  template <class Tile>
+  FS_KERNEL TileFrame frame_of(const Tile& tile) const {
+    const int32_t across = tiles_x(Tile::kSide);
+    const int32_t place = int32_t(tile.index % (across * tiles_y(Tile::kSide)));
+    return {place % across * Tile::kSide, place / across * Tile::kSide, width, height};
+  }
+
+  // What `also(pixel, offset of its block in the image's planes, hit, inside)` writes comes with it.
+  template <class Tile, class Visibility, class Also>
+  FS_KERNEL void draw_tile(Tile& tile, RasterShared<Tile, Visibility>& shared, const Also& also) const {
     using Int = typename Tile::Int;
     using Mask = typename Tile::Mask;
-    const int32_t across = tiles_x(Tile::kSide), per_image = across * tiles_y(Tile::kSide);
-    const int64_t image = tile.index / per_image;
-    const int32_t place = int32_t(tile.index % per_image);
-    const TileFrame frame{place % across * Tile::kSide, place / across * Tile::kSide, width, height};
-    tile.for_each(Tile::kSide * Tile::kSide, [&](Int pixel, Mask) { shared.raster.visibility.clear(pixel); });
+    const int64_t image = image_of(tile);
+    const TileFrame frame = frame_of(tile);
+    tile.for_each(Tile::kSide * Tile::kSide, [&](Int pixel, Mask) { shared.visibility.clear(pixel); });
     tile.sync();
-    Rasterizer<Tile> raster{tile, shared.raster, frame, false, nullptr};
+    Rasterizer<Tile, Visibility> raster{tile, shared, frame, false, nullptr};
     raster.begin();
-    for (int32_t run = 0; run < runs(); run += Tile::kGroup) {
+    const int32_t end_run = (end(image) + kRun - 1) / kRun;
+    for (int32_t run = begin(image) / kRun; run < end_run; run += Tile::kGroup) {
       if constexpr (Tile::kCooperative) {
         raster.clear_queues();
         tile.sync();
       }
-      tile.for_groups(min(int32_t(Tile::kGroup), runs() - run), kRun, [&](int32_t g, Int k, Mask active) {
+      tile.for_groups(min(int32_t(Tile::kGroup), end_run - run), kRun, [&](int32_t g, Int k, Mask active) {
         const int32_t* box = bounds + 4 * (image * runs() + run + g);
         if (box[0] >= frame.left + Tile::kSide || box[1] >= frame.top + Tile::kSide || box[2] <= frame.left ||
             box[3] <= frame.top)
@@ -150,7 +164,7 @@ struct RasterizeClip : ClipView {
       tile.sync();
     }
     raster.finish();
-    tile.for_each(Tile::kSide * Tile::kSide, [&](Int pixel, Mask) { write(tile, shared, frame, image, pixel); });
+    tile.for_each(Tile::kSide * Tile::kSide, [&](Int pixel, Mask) { write(tile, shared, frame, image, pixel, also); });
   }
 
  private:
@@ -165,16 +179,12 @@ struct RasterizeClip : ClipView {
     FS_KERNEL Nothing operator()(int32_t) const { return {}; }
   };
 
-  template <class Tile, class Int, class Mask>
-  FS_KERNEL void draw_faces(Rasterizer<Tile>& raster, int64_t image, Int face, Mask active) const {
+  template <class Tile, class Visibility, class Int, class Mask>
+  FS_KERNEL void draw_faces(Rasterizer<Tile, Visibility>& raster, int64_t image, Int face, Mask active) const {
     using Float = typename Tile::Float;
-    const int64_t base = image * vertices;
-    active = active & (face < Int(face_count));
-    if (ranges) {
-      const int32_t begin = ranges[2 * image],
-                    end = int32_t(min(int64_t(begin) + ranges[2 * image + 1], int64_t(face_count)));
-      active = active & (face >= Int(begin)) & (face < Int(end));
-    }
+    const int64_t base = first_corner(image);
+    active = active & (face < Int(end(image)));
+    if (ranges) active = active & (face >= Int(begin(image)));
     const Int at = face + face + face;
     Int sx[3], sy[3];
     Float sz[3];
@@ -203,8 +213,9 @@ struct RasterizeClip : ClipView {
     raster.draw(active, sx, sy, sz, face, face, Mask(true), corners, culled, culled_one, Solid<Tile>{});
   }
 
-  template <class Tile, class Int>
-  FS_KERNEL void write(Tile&, Shared<Tile>& shared, const TileFrame& frame, int64_t image, Int pixel) const {
+  template <class Tile, class Visibility, class Int, class Also>
+  FS_KERNEL void write(Tile&, RasterShared<Tile, Visibility>& shared, const TileFrame& frame, int64_t image, Int pixel,
+                       const Also& also) const {
     using Float = typename Tile::Float;
     using Mask = typename Tile::Mask;
     constexpr int kBlocks = Tile::kSide / Tile::kBlock;
@@ -213,7 +224,7 @@ struct RasterizeClip : ClipView {
     const Int px = block_x(pixel) + Int(left), py = block_y(pixel) + Int(top);
     const Mask inside = (px < Int(width)) & (py < Int(height));
     if (!any(inside)) return;
-    const Int id = select(inside, shared.raster.visibility.id(pixel), Int(-1));
+    const Int id = select(inside, shared.visibility.id(pixel), Int(-1));
     const Mask hit = id >= Int(0);
     const int64_t first = (image * height + top) * width + left;
     store_block(triangle_id + first, width, id, inside);
@@ -222,7 +233,7 @@ struct RasterizeClip : ClipView {
       Vec3<Float> v[3];
       for (int i = 0; i < 3; ++i) {
         const Int at = gather(faces + i, id + id + id, hit) << 2;
-        const float* c = clip + 4 * image * vertices;
+        const float* c = clip + 4 * first_corner(image);
         v[i] = {gather(c, at, hit), gather(c + 1, at, hit), gather(c + 3, at, hit)};
       }
       const float per_x = 2.0f / float(width), per_y = 2.0f / float(height);
@@ -237,6 +248,92 @@ struct RasterizeClip : ClipView {
     scatter(barycentric + 2 * first, at, w_0, inside);
     scatter(barycentric + 2 * first + 1, at, w_1, inside);
     store_block(depth + first, width, depth_here, inside);
+    also(pixel, first, hit, inside);
+  }
+};
+
+struct RasterizeClip : RasterizeTile {
+  template <class Tile>
+  struct Shared {
+    RasterShared<Tile> raster;
+  };
+
+  template <class Tile>
+  FS_KERNEL void operator()(Tile& tile, Shared<Tile>& shared) const {
+    using Int = typename Tile::Int;
+    using Mask = typename Tile::Mask;
+    draw_tile(tile, shared.raster, [](Int, int64_t, Mask, Mask) {});
+  }
+};
+
+// Keeps the nearest of what lies behind a layer: what comes after it in the order of z/w and, at equal z/w, of numbers.
+template <class Tile>
+struct NearestBehind : NearestOfTile<Tile> {
+  using Float = typename Tile::Float;
+  using Int = typename Tile::Int;
+  using Mask = typename Tile::Mask;
+
+  const int32_t* layer_id;  // [H, W] of the layer, -1 where it has nothing and so nothing lies behind it; or null: all
+  const float* layer_z;     // [H, W] its z/w
+  TileFrame frame;
+
+  FS_KERNEL void update(int32_t first, Mask inside, Float z, int32_t id) {
+    const Int pixel = Int(first) + (block_y(Int()) << kShift) + block_x(Int());
+    NearestOfTile<Tile>::update(first, behind(pixel, inside, z, Int(id)), z, id);
+  }
+  FS_KERNEL void update_each(Int pixel, Mask inside, Float z, Int id) {
+    NearestOfTile<Tile>::update_each(pixel, behind(pixel, inside, z, id), z, id);
+  }
+  FS_KERNEL Float z(Int pixel, Mask active) const {
+    const Int bits = gather(reinterpret_cast<const int32_t*>(this->key) + 1, pixel << 1, active);  // little-endian
+    return as_float(bits ^ ((bits >> 31) & Int(INT32_MAX)));
+  }
+
+ private:
+  static constexpr int log2(int n) { return n <= 1 ? 0 : 1 + log2(n / 2); }
+  static constexpr int kShift = log2(Tile::kBlock), kBlocks = Tile::kSide / Tile::kBlock;
+
+  FS_KERNEL Mask behind(Int pixel, Mask inside, Float z, Int id) const {
+    if (!layer_id) return inside;
+    const Int block = pixel >> (2 * kShift);
+    const Int x = Int(frame.left) + ((block & Int(kBlocks - 1)) << kShift) + (pixel & Int(Tile::kBlock - 1));
+    const Int y = Int(frame.top) + ((block >> log2(kBlocks)) << kShift) + ((pixel >> kShift) & Int(Tile::kBlock - 1));
+    inside = inside & (x < Int(frame.width)) & (y < Int(frame.height));
+    const Int at = multiply(y, Int(frame.width)) + x;
+    const Int front = gather(layer_id, at, inside);
+    const Int depth = ordered_depth(z), front_depth = ordered_depth(gather(layer_z, at, inside));
+    // Where a clipped triangle's parts overlap it still is one surface, and is not behind itself.
+    const Mask after = (depth > front_depth) | ((depth == front_depth) & (id > front));
+    return inside & (front >= Int(0)) & mask_not(id == front) & after;
+  }
+};
+
+// The next layer: the nearest triangle behind the one that was seen.
+struct RasterizeLayer : RasterizeTile {
+  template <class Tile>
+  struct Shared {
+    RasterShared<Tile, NearestBehind<Tile>> raster;
+  };
+
+  const int32_t* layer_id;  // [B, H, W] or null
+  const float* layer_z;     // [B, H, W] or null
+  float* z_over_w;          // [B, H, W] out; 0 on the background
+
+  template <class Tile>
+  FS_KERNEL void operator()(Tile& tile, Shared<Tile>& shared) const {
+    using Float = typename Tile::Float;
+    using Int = typename Tile::Int;
+    using Mask = typename Tile::Mask;
+    NearestBehind<Tile>& visibility = shared.raster.visibility;
+    tile.for_one(1, [&](int32_t) {
+      const int64_t first = image_of(tile) * width * height;
+      visibility.layer_id = layer_id ? layer_id + first : nullptr;
+      visibility.layer_z = layer_z ? layer_z + first : nullptr;
+      visibility.frame = frame_of(tile);
+    });
+    draw_tile(tile, shared.raster, [&](Int pixel, int64_t first, Mask hit, Mask inside) {
+      store_block(z_over_w + first, width, select(hit, visibility.z(pixel, hit), Float(0.0f)), inside);
+    });
   }
 };
 

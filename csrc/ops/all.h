@@ -2,6 +2,7 @@
 #pragma once
 
 #include "draw.h"
+#include "layer.h"
 #include "plain_backward.h"
 
 namespace fastsynth {
@@ -12,6 +13,7 @@ void register_ops(Library& m) {
   m.impl("draw_backward", TORCH_BOX(&draw_backward<Schedule>));
   m.impl("transform", TORCH_BOX(&transform<Schedule>));
   m.impl("rasterize", TORCH_BOX(&rasterize<Schedule>));
+  m.impl("rasterize_layer", TORCH_BOX(&rasterize_layer<Schedule>));
   m.impl("interpolate", TORCH_BOX(&interpolate<Schedule>));
   m.impl("texture", TORCH_BOX(&texture<Schedule>));
   m.impl("blur", TORCH_BOX(&blur<Schedule>));

@@ -26,7 +26,7 @@ std::vector<Tensor> rasterize(Tensor clip, Tensor faces, Tensor ranges, int64_t 
   view.clip = read<float>(clip);
   view.faces = read<int32_t>(faces);
   view.ranges = read_or_null<int32_t>(ranges);
-  view.images = int_size(clip, 0);
+  view.images = view.corner_images = int_size(clip, 0);
   view.vertices = int_size(clip, 1);
   view.face_count = int_size(faces, 0);
   view.width = int32_t(width);

@@ -16,6 +16,9 @@ void define_ops(Library& m) {
       "float lod) -> Tensor[]");
   m.def("transform(Tensor vertices, Tensor matrices) -> Tensor");
   m.def("rasterize(Tensor clip, Tensor faces, Tensor ranges, int height, int width, int cull) -> Tensor[]");
+  m.def(
+      "rasterize_layer(Tensor clip, Tensor faces, Tensor ranges, Tensor layer_id, Tensor layer_z, int height, int "
+      "width, int cull) -> Tensor[]");
   m.def("interpolate(Tensor attributes, Tensor faces, Tensor triangle_id, Tensor barycentric) -> Tensor");
   m.def("texture(Tensor[] levels, Tensor uv, Tensor uv_da, int wrap, bool nearest) -> Tensor");
   m.def("blur(Tensor image, Tensor sigma, int radius) -> Tensor");

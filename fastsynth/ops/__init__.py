@@ -1,9 +1,11 @@
-"""Functions of tensors, each one kernel on the CPU and on CUDA; they know nothing of scenes."""
+"""Functions of tensors, on the CPU and on CUDA, nearly all of them one kernel; they know nothing of scenes."""
 
 from fastsynth.ops._library import build_info
+from fastsynth.ops.antialias import antialias, opposite_vertices
 from fastsynth.ops.draw import draw
 from fastsynth.ops.filter import blur, develop, normal
 from fastsynth.ops.interpolate import interpolate
+from fastsynth.ops.peel import Layer, peel
 from fastsynth.ops.rasterize import Fragments, rasterize
 from fastsynth.ops.reduce import boxes_of, reduce
 from fastsynth.ops.texture import mip_chain, texture
@@ -11,6 +13,8 @@ from fastsynth.ops.transform import transform
 
 __all__ = [
     "Fragments",
+    "Layer",
+    "antialias",
     "blur",
     "boxes_of",
     "build_info",
@@ -19,6 +23,8 @@ __all__ = [
     "interpolate",
     "mip_chain",
     "normal",
+    "opposite_vertices",
+    "peel",
     "rasterize",
     "reduce",
     "texture",

@@ -11,7 +11,7 @@ from fastsynth._expect import expect
 from fastsynth.ops import _library  # noqa: F401
 from fastsynth.ops._gradient import register_gradient
 
-_CULLS = ("none", "back", "front")
+CULLS = ("none", "back", "front")
 MAX_SIZE = 8192
 
 
@@ -72,11 +72,11 @@ def rasterize(
         specs["ranges"] = (ranges, "B 2", torch.int32)
     expect("rasterize", **specs)
     height, width = check_size("rasterize", size)
-    if cull not in _CULLS:
-        raise ValueError(f"rasterize(): `cull` must be one of {_CULLS}, but is {cull!r}.")
+    if cull not in CULLS:
+        raise ValueError(f"rasterize(): `cull` must be one of {CULLS}, but is {cull!r}.")
     rows = faces.new_empty(0, 2) if ranges is None else ranges.contiguous()
     return Fragments(
-        *torch.ops.fastsynth.rasterize(clip.contiguous(), faces.contiguous(), rows, height, width, _CULLS.index(cull))
+        *torch.ops.fastsynth.rasterize(clip.contiguous(), faces.contiguous(), rows, height, width, CULLS.index(cull))
     )
 
 

@@ -122,7 +122,7 @@ void draw_triangles(Way way, int width, int height, Results& results, const std:
   view.clip = clip.data();
   view.faces = faces.data();
   view.ranges = ranges.data();
-  view.images = kImages;
+  view.images = view.corner_images = kImages;
   view.vertices = kVertices;
   view.face_count = kFaces;
   view.width = width;
@@ -148,6 +148,28 @@ void draw_triangles(Way way, int width, int height, Results& results, const std:
   draw.barycentric = barycentric.data();
   draw.depth = depth.data();
   run(way, draw);
+  // What lies behind it, and behind that.
+  Ints layer_ids[2] = {Ints(pixels), Ints(pixels)};
+  Floats layer_z[2] = {Floats(pixels), Floats(pixels)}, layer_barycentric(2 * pixels), layer_depth(pixels);
+  for (int layer = 0; layer < 3; ++layer) {
+    RasterizeLayer behind{};
+    static_cast<ClipView&>(behind) = view;
+    behind.triangle_id = layer_ids[layer % 2].data();
+    behind.z_over_w = layer_z[layer % 2].data();
+    behind.barycentric = layer_barycentric.data();
+    behind.depth = layer_depth.data();
+    behind.layer_id = layer ? layer_ids[1 - layer % 2].data() : nullptr;
+    behind.layer_z = layer ? layer_z[1 - layer % 2].data() : nullptr;
+    run(way, behind);
+    const std::string name = tag + " layer " + std::to_string(layer);
+    results.keep(name + " ids", layer_ids[layer % 2]);
+    results.keep(name + " z", layer_z[layer % 2]);
+    results.keep(name + " depth", layer_depth);
+    if (layer == 0 && layer_ids[0] != ids) {
+      std::printf("%s %s: the first layer is not what is seen\n", kNames[int(way)], tag.c_str());
+      std::exit(1);
+    }
+  }
   Interpolate interpolate{};
   Floats values(kVertices * 2), interpolated(2 * pixels);
   for (float& value : values) value = number();
