@@ -25,7 +25,7 @@ LAYERS = (
     {"randomizers", "shading"},
     {"render", "compose"},
     # what knows both halves
-    {"dataset"},
+    {"dataset", "search"},
     # what only people call
     {"selftest", "sheet", "demo_detector", "inputs"},
     {"demo"},
