@@ -50,8 +50,9 @@ class Choice(Distribution):
 
     def check(self) -> None:
         """The weights are probabilities but for their sum."""
-        if not bool((self.weights >= 0).all() & (self.weights.sum() > 0)) or not math.isfinite(self.weights.sum()):
-            raise ValueError(f"Choice: `weights` must be >= 0 and not all 0, but are {self.weights.tolist()}.")
+        weights = self.weights.detach()
+        if not bool((weights >= 0).all() & (weights.sum() > 0)) or not math.isfinite(weights.sum()):
+            raise ValueError(f"Choice: `weights` must be >= 0 and not all 0, but are {weights.tolist()}.")
 
     @property
     def event(self) -> tuple[int, ...]:

@@ -10,6 +10,10 @@ from torch import Tensor
 from fastsynth.random.coordinates import NEAREST, Coordinates, clamp, logistic_offset
 
 
+# Of the width at the start.
+_NARROWEST = 1e-4
+
+
 def _log_ratio(part: Tensor) -> Tensor:
     """Logarithm of what is above 0; 0 elsewhere, for components that have no width to learn."""
     return torch.where(part > 0, part, 1).log()
@@ -42,16 +46,21 @@ class Range(Coordinates):
         """A bound moved along that scale."""
         return bound + by
 
+    @staticmethod
+    def _grown(width: Tensor, by: Tensor) -> Tensor:
+        """Growth of a width that leaves a ten-thousandth of it: bounds that rounding joins would have no density."""
+        return clamp(by, (_NARROWEST - 1) * width, torch.full_like(width, math.inf))
+
     def offsets(self) -> tuple[Tensor, Tensor]:
         """How far either bound has moved along its scale."""
         low, high = self.scale(self.start("low")), self.scale(self.start("high"))
         width = high - low
         if not self.limited:
-            shift, stretch = width * self.centre, 0.5 * width * torch.expm1(self.width)
-            return shift - stretch, shift + stretch
+            shift, grown = width * self.centre, self._grown(width, width * torch.expm1(self.width))
+            return shift - 0.5 * grown, shift + 0.5 * grown
         floor, ceiling = self.scale(self.floor), self.scale(self.ceiling)
         span = ceiling - floor
-        grown = span * logistic_offset(width / torch.where(span > 0, span, 1), self.width)
+        grown = self._grown(width, span * logistic_offset(width / torch.where(span > 0, span, 1), self.width))
         # The place of the range in what it leaves free, as a fraction.
         free = span - width
         place = torch.where(free > 0, (low - floor) / torch.where(free > 0, free, 1), 0.5)

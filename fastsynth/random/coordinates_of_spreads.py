@@ -114,9 +114,9 @@ class Logits(Coordinates):
         return {"weights": self.start("weights") * (self.logits - self.logits.max().detach()).exp()}
 
     def box(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Each between almost 0 and 1."""
-        start = self.start("weights")
-        return {"weights": (torch.full_like(start, 1e-3), torch.ones_like(start))}
+        """Each between almost 0 and the sum of all."""
+        total = self.start("weights").sum().expand_as(self.start("weights"))
+        return {"weights": (1e-3 * total, total)}
 
     def legal(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         """Not below 0, with the sum 1."""

@@ -105,7 +105,8 @@ class Study:
         if self.objective is None:
             raise RuntimeError("Study.evaluate(): this study has no objective. Make it by Study(scene, objective).")
         self.apply(values)
-        loss = float(self.objective(self.scene))
+        with torch.no_grad():
+            loss = float(self.objective(self.scene))
         self.tell(values, loss)
         return loss
 
