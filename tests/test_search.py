@@ -1,4 +1,4 @@
-"""Search: objectives against their definitions, estimators against exact gradients, and known parameters found again."""
+"""Search: objectives against their definitions, estimators against exact gradients, and what was hidden found again."""
 
 from __future__ import annotations
 

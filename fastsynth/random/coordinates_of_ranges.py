@@ -9,7 +9,6 @@ from torch import Tensor
 
 from fastsynth.random.coordinates import NEAREST, Coordinates, clamp, logistic_offset
 
-
 # Of the width at the start.
 _NARROWEST = 1e-4
 
