@@ -8,6 +8,7 @@ import json
 
 import pytest
 import torch
+from test_no_sync import Watch, crowd, fake_gpu, table
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import fastsynth as fs
@@ -107,13 +108,34 @@ def test_sliced_wasserstein_of_shifted_points():
 
 
 def test_objectives_wait_for_nothing():
-    """No number is read back: all of it runs on tensors that hold none."""
+    """No number is read back, and nothing is fetched from the host: on tensors of a GPU that hold no numbers."""
+
+    def every(device):
+        x, y = torch.empty(8, 4, device=device, requires_grad=True), torch.empty(6, 4, device=device)
+        log_prob = torch.empty(8, device=device, requires_grad=True)
+        yield search.mmd(x, y)
+        yield search.mmd(x, y, weights=torch.ones(8, device=device))
+        yield search.mmd(x, y, each=True).mean()
+        yield search.sliced_wasserstein(x, y)
+        yield search.score_function(torch.empty(8, device=device), log_prob)
+
     with FakeTensorMode():
-        x, y = torch.empty(8, 4, requires_grad=True), torch.empty(6, 4)
-        for loss in (search.mmd(x, y), search.sliced_wasserstein(x, y), search.mmd(x, y, each=True).mean()):
+        with Watch():
+            assert all(loss.device.type == "cuda" for loss in every("cuda"))
+        for loss in every("cpu"):  # there is no backward without a device
             loss.backward()
-        log_prob = torch.empty(8, requires_grad=True)
-        search.score_function(torch.empty(8), log_prob).backward()
+
+
+@pytest.mark.parametrize("make", [crowd, table])
+def test_sampling_what_is_learned_waits_for_nothing(make):
+    torch.__future__.set_overwrite_module_params_on_conversion(True)  # a fake tensor cannot take a real one's place
+    try:
+        with fake_gpu(make().learn("*")) as scene:
+            decisions = fs.random.Decisions()
+            scene.sample(3, decisions=decisions)
+            assert decisions.log_prob(3).device.type == "cuda"
+    finally:
+        torch.__future__.set_overwrite_module_params_on_conversion(False)
 
 
 def test_features_are_the_same_everywhere():

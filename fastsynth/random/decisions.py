@@ -56,4 +56,6 @@ class Decisions:
                 continue
             here = choice.log_weights()[position].reshape(images, -1).sum(1)
             total = here if total is None else total + here
-        return torch.zeros(images) if total is None else total
+        if total is not None:
+            return total
+        return torch.zeros(images, device=self.drawn[0][1].device if self.drawn else None)

@@ -103,9 +103,9 @@ def sliced_wasserstein(x: Tensor, y: Tensor, *, projections: int = 64, seed: int
         0.25
     """
     _two_sets("sliced_wasserstein", x, y)
-    u = Noise(seed, torch.arange(projections)).uniform((x.shape[1],), "search.directions")
-    directions = torch.special.ndtri(u.double().clamp(min=2.0**-25))
-    directions = (directions / directions.norm(dim=1, keepdim=True)).to(x)
+    u = Noise(seed, torch.arange(projections, device=x.device)).uniform((x.shape[1],), "search.directions")
+    directions = torch.special.ndtri(u.to(x.dtype).clamp(min=2.0**-25))
+    directions = directions / directions.norm(dim=1, keepdim=True)
     ours, theirs = (x @ directions.mT).sort(0).values, (y @ directions.mT).sort(0).values
     count = max(len(x), len(y))
     at = torch.arange(count, device=x.device)
