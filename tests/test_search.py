@@ -362,7 +362,7 @@ def mistaken():
         (lambda: search.minimize(small(), lambda b: b.light_color), ValueError, "one for each of 64 images"),
         (lambda: search.minimize(mistaken(), lambda b: looks(b).sum()), ValueError, "one for each image"),
         (lambda: search.minimize(small(), drift, entropy_floor=0.5), ValueError, "below 0"),
-        (lambda: search.minimize(small(), drift, enumerate="light"), ValueError, "only Choice that is learned"),
+        (lambda: search.minimize(small(), drift, enumerate="light"), ValueError, "every Choice that is learned"),
         (lambda: search.minimize(small(), lambda b: drift(b) * torch.inf), FloatingPointError, "smaller `lr`"),
         (lambda: search.enumerate_choice(mistaken(), "objects.mesh", 4), ValueError, "Available: .*objects.choice"),
         (lambda: search.mmd(points(4), points(4, 2)), ValueError, "one D"),
@@ -381,6 +381,15 @@ def mistaken():
 def test_mistakes_are_explained(act, error, message):
     with pytest.raises(error, match=message):
         act()
+
+
+def test_combinations_are_enumerated():
+    scene = fs.Scene([fs.Objects(PARTS, choice=fs.Choice([0, 1], (1, 3))), fs.Objects(PARTS, choice=fs.Choice([2, 3]))])
+    scene.learn("objects.*.choice")
+    batch, weights = search.enumerate_choice(scene, ["objects.0.choice", "objects.1.choice"], 2)
+    assert batch.mesh_id[::2].tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
+    assert weights[::2].tolist() == pytest.approx([1 / 16, 1 / 16, 3 / 16, 3 / 16])
+    assert torch.equal(batch.world_from_object[0], batch.world_from_object[2])  # the same image but for the choice
 
 
 def test_several_draws_cannot_be_enumerated():

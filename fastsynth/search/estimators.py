@@ -50,24 +50,29 @@ def score_function(losses: Tensor, log_prob: Tensor) -> Tensor:
 
 
 def enumerate_choice(
-    scene: Scene, path: str, images: int | Sequence[int] | Tensor, seed: int = 0, *, aspect: float = 1.0
+    scene: Scene,
+    paths: str | Sequence[str],
+    images: int | Sequence[int] | Tensor,
+    seed: int = 0,
+    *,
+    aspect: float = 1.0,
 ) -> tuple[SceneBatch, Tensor]:
     """Every image once with each value of a choice, and how much each of these counts.
 
     The expectation over the choice is then a sum, and its gradient exact: no score function, no variance of its own.
-    It costs as many images as there are values.
+    It costs as many images as there are values; of several choices, as many as there are combinations.
 
     Args:
-        scene: Holds the choice.
-        path: Of the `Choice`, such as ``"objects.choice"``. Images with several draws of it, such as several objects,
-            are refused: the value of one draw says nothing of the others.
+        scene: Holds the choices.
+        paths: Of a `Choice`, such as ``"objects.choice"``, or of several. Images with several draws of one, such as
+            several objects, are refused: the value of one draw says nothing of the others.
         images: As of ``scene.sample``: B of them.
         seed: As of ``scene.sample``.
         aspect: As of ``scene.sample``.
 
     Returns:
-        K B scenes, the first B with the first value, and their weights, float32 [K B] of sum 1, differentiable in the
-        weights of the choice: for ``mmd(..., weights=weights)``, or ``(weights * losses).sum()``.
+        K B scenes, the first B with the first values, and their weights, float32 [K B] of sum 1, differentiable in the
+        weights of the choices: for ``mmd(..., weights=weights)``, or ``(weights * losses).sum()``.
 
     Raises:
         ValueError: no such choice, or several draws of it an image.
@@ -79,25 +84,32 @@ def enumerate_choice(
         >>> batch.mesh_id.flatten().tolist(), weights.tolist()
         ([2, 2, 0, 0], [0.25, 0.25, 0.25, 0.25])
     """
-    choice = scene.distributions().get(path)
-    if not isinstance(choice, Choice):
-        available = [name for name, part in scene.distributions().items() if isinstance(part, Choice)]
-        raise ValueError(
-            f"enumerate_choice(): {path!r} is no Choice of this scene. Available: {', '.join(available) or 'none'}."
-        )
-    device = scene.device
+    device, choices = scene.device, {}
+    for path in [paths] if isinstance(paths, str) else paths:
+        choice = scene.distributions().get(path)
+        if not isinstance(choice, Choice):
+            available = [name for name, part in scene.distributions().items() if isinstance(part, Choice)]
+            raise ValueError(
+                f"enumerate_choice(): {path!r} is no Choice of this scene. Available: {', '.join(available) or 'none'}."
+            )
+        choices[choice] = path
     if isinstance(images, int):
         index = torch.arange(images, device=device)
     else:
         index = torch.as_tensor(images, dtype=torch.int64).to(device)
-    values, count = len(choice.values), len(index)
-    decisions = Decisions({choice: torch.arange(values, device=device).repeat_interleave(count)})
-    batch = scene.sample(index.repeat(values), seed, aspect=aspect, decisions=decisions)
-    draws = sum(position[0].numel() for drawn, position in decisions.drawn if drawn is choice) if count else 1
-    if draws != 1:
-        raise ValueError(
-            f"enumerate_choice(): {path!r} is drawn {draws} times an image, but only a single draw can be enumerated. "
-            "Use score_function."
-        )
-    share = choice.weights / choice.weights.sum()
+    grids = torch.meshgrid(*(torch.arange(len(choice.values), device=device) for choice in choices), indexing="ij")
+    positions = {choice: grid.flatten() for choice, grid in zip(choices, grids, strict=True)}
+    count = len(index)
+    decisions = Decisions({choice: position.repeat_interleave(count) for choice, position in positions.items()})
+    batch = scene.sample(index.repeat(grids[0].numel()), seed, aspect=aspect, decisions=decisions)
+    for choice, path in choices.items():
+        draws = sum(drawn.numel() for one, drawn in decisions.drawn if one is choice) // max(batch.images, 1)
+        if draws != 1 and batch.images:
+            raise ValueError(
+                f"enumerate_choice(): {path!r} is drawn {draws} times an image, but only a single draw can be "
+                "enumerated. Use score_function."
+            )
+    share = torch.ones(grids[0].numel(), device=device)
+    for choice, position in positions.items():
+        share = share * (choice.weights / choice.weights.sum())[position]
     return batch, share.repeat_interleave(count) / count

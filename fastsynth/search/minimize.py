@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def minimize(
     seed: int = 0,
     aspect: float = 1.0,
     fresh: bool = True,
-    enumerate: str | None = None,
+    enumerate: str | Sequence[str] | None = None,
     entropy_floor: float | None = None,
     held_out: Callable[[SceneBatch], Tensor] | None = None,
     every: int = 10,
@@ -56,8 +56,8 @@ def minimize(
         seed: Of the images.
         aspect: Width over height of the pictures.
         fresh: Other images at every step; else the same B, which is quicker and fits just these.
-        enumerate: Path of the one `Choice` that is learned by drawing every image with each of its values, exactly.
-            The loss is then called as ``loss(batch, weights=weights)``, see `enumerate_choice`, and returns one number.
+        enumerate: Path of the `Choice` that is learned, or of all that are, to draw every image with each of their
+            values: exact, where the score function is noisy. The loss is then called as ``loss(batch, weights=weights)``, see `enumerate_choice`, and returns one number.
         entropy_floor: How much of the logarithm of its width, or of its entropy, a distribution may lose [nats], as a
             number below 0: -3 keeps a twentieth of the width. None lets it shrink to a point, which a loss that
             does not see variety will do.
@@ -88,10 +88,11 @@ def minimize(
     if entropy_floor is not None and not entropy_floor < 0:
         raise ValueError(f"minimize(): `entropy_floor` must be below 0 [nats], but is {entropy_floor}.")
     choices = {path for path, part in scene.learned().items() if isinstance(part, Choice)}
-    if enumerate is not None and choices != {enumerate}:
+    listed = {enumerate} if isinstance(enumerate, str) else set(enumerate or ())
+    if enumerate is not None and choices != listed:
         raise ValueError(
-            f"minimize(): `enumerate` is for the only Choice that is learned, but is {enumerate!r} where "
-            f"{', '.join(sorted(choices)) or 'none'} is learned. Freeze the others, or leave `enumerate` out."
+            f"minimize(): `enumerate` must name every Choice that is learned, {', '.join(sorted(choices)) or 'none'}, "
+            f"but names {', '.join(sorted(listed)) or 'none'}. Freeze the others, or leave `enumerate` out."
         )
     optimizer = torch.optim.Adam(parameters, lr=lr, betas=(0.9, 0.99))
     history = History([name for name, *_ in flat(scene)])
@@ -133,7 +134,7 @@ def _losses(
     index: Tensor,
     seed: int,
     aspect: float,
-    enumerated: str | None,
+    enumerated: str | Sequence[str] | None,
     chooses: bool,
 ) -> tuple[Tensor, Tensor]:
     """The loss of a step, and what to differentiate."""
