@@ -57,7 +57,8 @@ def minimize(
         aspect: Width over height of the pictures.
         fresh: Other images at every step; else the same B, which is quicker and fits just these.
         enumerate: Path of the `Choice` that is learned, or of all that are, to draw every image with each of their
-            values: exact, where the score function is noisy. The loss is then called as ``loss(batch, weights=weights)``, see `enumerate_choice`, and returns one number.
+            values: exact, where the score function is noisy. The loss is then called as
+            ``loss(batch, weights=weights)``, see `enumerate_choice`, and returns one number.
         entropy_floor: How much of the logarithm of its width, or of its entropy, a distribution may lose [nats], as a
             number below 0: -3 keeps a twentieth of the width. None lets it shrink to a point, which a loss that
             does not see variety will do.
@@ -78,10 +79,10 @@ def minimize(
     Example:
         >>> import fastsynth as fs
         >>> scene = fs.Scene(fs.Objects(fs.procedural.primitives()), sensor=fs.Sensor(exposure=fs.Normal(0.0, 1.0)))
-        >>> history = minimize(
-        ...     scene.learn("sensor.exposure"), lambda batch: (batch.exposure - 3).square().mean(), progress=False
-        ... )
-        >>> bool((scene.sensor.exposure.mean - 3).abs() < 0.1)
+        >>> scene = scene.learn("sensor.exposure")
+        >>> brighter = lambda batch: (batch.exposure - 1).square().mean()
+        >>> history = minimize(scene, brighter, steps=40, lr=0.1, progress=False)
+        >>> bool((scene.sensor.exposure.mean - 1).abs() < 0.2)
         True
     """
     parameters = scene.learnable()
