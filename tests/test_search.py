@@ -99,6 +99,24 @@ def test_mmd_of_each_image():
     torch.testing.assert_close(search.mmd(x, y, weights=torch.full((10,), 3.0).double()), search.mmd(x, y))
 
 
+def test_mmd_of_versions_has_no_bias():
+    """Versions of one image share its noise: comparing them would make every mixture look narrower than it is."""
+
+    def versions(seed):
+        noise = points(4, 2, seed)
+        return torch.cat([noise, noise + 0.05])  # two values of a choice that hardly differ
+
+    weights = torch.tensor([0.5, 0.5], dtype=torch.float64)[:, None].expand(2, 4) / 4
+    values = torch.stack(
+        [search.mmd(versions(i), points(16, 2, 1000 + i) + 0.025, weights=weights) for i in range(400)]
+    )
+    assert abs(values.mean()) < 3 * values.std() / 20 + 2e-3
+    wrong = torch.stack(
+        [search.mmd(versions(i), points(16, 2, 1000 + i) + 0.025, weights=weights.flatten()) for i in range(400)]
+    )
+    assert wrong.mean() > 0.02
+
+
 def test_sliced_wasserstein_of_shifted_points():
     x = points(50, 1)
     assert search.sliced_wasserstein(x + 2, x).item() == pytest.approx(4)
@@ -218,7 +236,7 @@ def test_score_function_agrees_with_the_exact_gradient():
     share = scene.objects.choice.weights / scene.objects.choice.weights.sum()
     exact = torch.autograd.grad((share * losses).sum(), scene.learnable())[0]
     batch, weights = search.enumerate_choice(scene, "objects.choice", 4)
-    whole = (weights * losses[batch.mesh_id[:, 0].long()]).sum()
+    whole = (weights.flatten() * losses[batch.mesh_id[:, 0].long()]).sum()
     torch.testing.assert_close(torch.autograd.grad(whole, scene.learnable())[0], exact)
     estimates = []
     for seed in range(100):
@@ -388,7 +406,7 @@ def test_combinations_are_enumerated():
     scene.learn("objects.*.choice")
     batch, weights = search.enumerate_choice(scene, ["objects.0.choice", "objects.1.choice"], 2)
     assert batch.mesh_id[::2].tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
-    assert weights[::2].tolist() == pytest.approx([1 / 16, 1 / 16, 3 / 16, 3 / 16])
+    assert weights[:, 0].tolist() == pytest.approx([1 / 16, 1 / 16, 3 / 16, 3 / 16])
     assert torch.equal(batch.world_from_object[0], batch.world_from_object[2])  # the same image but for the choice
 
 

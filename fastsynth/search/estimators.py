@@ -71,8 +71,8 @@ def enumerate_choice(
         aspect: As of ``scene.sample``.
 
     Returns:
-        K B scenes, the first B with the first values, and their weights, float32 [K B] of sum 1, differentiable in the
-        weights of the choices: for ``mmd(..., weights=weights)``, or ``(weights * losses).sum()``.
+        K B scenes, the first B with the first values, and their weights, float32 [K, B] of sum 1, differentiable in the
+        weights of the choices: for ``mmd(..., weights=weights)``, or ``(weights.flatten() * losses).sum()``.
 
     Raises:
         ValueError: no such choice, or several draws of it an image.
@@ -82,7 +82,7 @@ def enumerate_choice(
         >>> scene = fs.Scene(fs.Objects(fs.procedural.primitives(), choice=fs.Choice([2, 0])))
         >>> batch, weights = enumerate_choice(scene.learn("objects.choice"), "objects.choice", 2)
         >>> batch.mesh_id.flatten().tolist(), weights.tolist()
-        ([2, 2, 0, 0], [0.25, 0.25, 0.25, 0.25])
+        ([2, 2, 0, 0], [[0.25, 0.25], [0.25, 0.25]])
     """
     device, choices = scene.device, {}
     for path in [paths] if isinstance(paths, str) else paths:
@@ -112,4 +112,4 @@ def enumerate_choice(
     share = torch.ones(grids[0].numel(), device=device)
     for choice, position in positions.items():
         share = share * (choice.weights / choice.weights.sum())[position]
-    return batch, share.repeat_interleave(count) / count
+    return batch, (share / count)[:, None].expand(-1, count)

@@ -145,7 +145,7 @@ def _losses(
         if value.ndim:
             raise ValueError(
                 f"minimize(): with `enumerate`, the loss must be one number, but has shape {list(value.shape)}. "
-                "Sum the images' losses times `weights`."
+                "Sum the images' losses times `weights.flatten()`."
             )
     else:
         decisions = Decisions()

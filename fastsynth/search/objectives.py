@@ -33,7 +33,8 @@ def mmd(
         x: Points of ours, float [B, D], B >= 2.
         y: Points of the target, float [M, D], M >= 2.
         weights: How much each point of `x` counts, float [B], differentiable; evenly by default. They are divided by
-            their sum.
+            their sum. For K versions of each of B / K images, the first of all images first, as `enumerate_choice`
+            makes them, float [K, B / K]: versions of one image are alike in all else, and are not compared.
         each: For each point of `x` what it does to the distance, [B], in place of one number: the first-order
             influence ``2 (mean k(x_i, x_j) - mean k(x_i, y_j))``, for `score_function`. The mean of it has the
             gradient of the distance, not its value.
@@ -53,8 +54,11 @@ def mmd(
     _two_sets("mmd", x, y)
     if min(len(x), len(y)) < 2:
         raise ValueError(f"mmd(): both samples need 2 points or more, but have {len(x)} and {len(y)}.")
-    if weights is not None and weights.shape != (len(x),):
-        raise ValueError(f"mmd(): `weights` must have shape [{len(x)}], but has {list(weights.shape)}.")
+    if weights is not None and (weights.ndim not in (1, 2) or weights.numel() != len(x) or weights.shape[-1] < 2):
+        raise ValueError(
+            f"mmd(): `weights` must have shape [{len(x)}], or [K, {len(x)} / K] with 2 images or more, but has "
+            f"{list(weights.shape)}."
+        )
     if weights is not None and each:
         raise ValueError("mmd(): `each` is for points that count alike. Leave `weights` out.")
     centre = y.mean(0).detach()  # small numbers lose less in the squares below
@@ -71,14 +75,17 @@ def mmd(
             total, before = total + value, factor
         return total / len(bandwidths)
 
-    ours, cross = _without_diagonal(kernel(xx)), kernel(xy).mean(1)
-    theirs = _without_diagonal(kernel(yy)).sum() / (len(y) * (len(y) - 1))
+    images = len(x) if weights is None else weights.shape[-1]
+    ours, cross = kernel(xx) * _apart(images, len(x) // images, x), kernel(xy).mean(1)
+    theirs = (kernel(yy) * _apart(len(y), 1, y)).sum() / (len(y) * (len(y) - 1))
     if each:
         return 2 * (ours.sum(1) / (len(x) - 1) - cross)
     if weights is None:
         return ours.sum() / (len(x) * (len(x) - 1)) - 2 * cross.mean() + theirs
     share = weights / weights.sum()
-    return share @ ours @ share / (1 - share.square().sum()) - 2 * share @ cross + theirs
+    compared = 1 - share.reshape(-1, images).sum(0).square().sum()
+    share = share.flatten()
+    return share @ ours @ share / compared - 2 * share @ cross + theirs
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, *, projections: int = 64, seed: int = 0) -> Tensor:
@@ -126,8 +133,9 @@ def _median(xx: Tensor, xy: Tensor, yy: Tensor) -> Tensor:
     return every[:: 1 + len(every) // MEDIAN_OF].median().clamp(min=1e-12)
 
 
-def _without_diagonal(square: Tensor) -> Tensor:
-    return square * (1 - torch.eye(len(square), dtype=square.dtype, device=square.device))
+def _apart(images: int, versions: int, like: Tensor) -> Tensor:
+    """1 for two points of different images, 0 for those of one."""
+    return (1 - torch.eye(images, dtype=like.dtype, device=like.device)).repeat(versions, versions)
 
 
 def _two_sets(name: str, x: Tensor, y: Tensor) -> None:
