@@ -1,6 +1,6 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, geometry, ops, procedural
+from fastsynth import annotate, geometry, ops, procedural, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.compose import compose
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
@@ -100,4 +100,5 @@ __all__ = [
     "pack",
     "procedural",
     "render",
+    "search",
 ]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fastsynth.assets import Assets, Textures
-from fastsynth.random import Distribution, Noise
+from fastsynth.random import Decisions, Distribution, Learnable, Noise
 from fastsynth.types import SceneBatch
 
 
@@ -76,7 +76,7 @@ class Randomizer(Parts):
 _Many = Randomizer | Sequence[Randomizer] | None
 
 
-class Scene(Randomizer):
+class Scene(Randomizer, Learnable):
     """Randomizers in a fixed order: camera, objects, light, background, materials, sensor, then any others.
 
     The place of a distribution in the scene, such as ``camera.distance``, is its key in the ``state_dict`` and
@@ -174,7 +174,14 @@ class Scene(Randomizer):
             batch = randomizer(batch, noise)
         return batch
 
-    def sample(self, images: int | Sequence[int] | Tensor, seed: int = 0, *, aspect: float = 1.0) -> SceneBatch:
+    def sample(
+        self,
+        images: int | Sequence[int] | Tensor,
+        seed: int = 0,
+        *,
+        aspect: float = 1.0,
+        decisions: Decisions | None = None,
+    ) -> SceneBatch:
         """Draw scenes.
 
         Args:
@@ -182,6 +189,7 @@ class Scene(Randomizer):
                 same in every batch.
             seed: Any integer.
             aspect: Width over height of the images to be drawn, for what fills an image.
+            decisions: Where to note down what each `Choice` chose, or to say what it shall choose.
 
         Returns:
             B scenes on the device of the scene.
@@ -201,7 +209,7 @@ class Scene(Randomizer):
         else:
             index = torch.tensor(list(images), dtype=torch.int64).to(device, non_blocking=True)
         names: dict[nn.Module, str] = {module: path for path, module in self.named_modules() if path}
-        noise = Noise(seed, index, names=names, aspect=aspect)
+        noise = Noise(seed, index, names=names, aspect=aspect, decisions=decisions)
         identity = torch.eye(4, device=device).expand(noise.images, 4, 4)
         batch = SceneBatch(
             assets=self.assets,
@@ -216,6 +224,30 @@ class Scene(Randomizer):
             near=self.near,
         )
         return self(batch, noise)
+
+    def log_prob(self, images: int | Sequence[int] | Tensor, seed: int = 0, *, aspect: float = 1.0) -> Tensor:
+        """Logarithms of the probability of what each `Choice` that is learned chose, for the images of `sample`.
+
+        Nothing has to be kept of the sample: the same images of the same seed choose the same again.
+
+        Args:
+            images: As of `sample`.
+            seed: As of `sample`.
+            aspect: As of `sample`.
+
+        Returns:
+            float32 [B], differentiable in the weights.
+
+        Example:
+            >>> import fastsynth as fs
+            >>> scene = fs.Scene(fs.Objects(fs.procedural.primitives(), choice=fs.Choice([0, 1])))
+            >>> scene.learn("objects.choice").log_prob(2).tolist()
+            [-0.6931471824645996, -0.6931471824645996]
+        """
+        decisions = Decisions()
+        with torch.no_grad():
+            batch = self.sample(images, seed, aspect=aspect, decisions=decisions)
+        return decisions.log_prob(batch.images).to(batch.device)
 
 
 def _one_or_list(name: str, given: Any) -> nn.Module | None:

@@ -140,7 +140,7 @@ def shapes(tensors):
 def test_the_scenes_hold_every_randomizer_and_distribution():
     held = {type(module).__name__ for make in SCENES.values() for module in make().modules()}
     wanted = set(randomizers.__all__) | {name for name in random.__all__ if name[0].isupper()}
-    assert wanted - held == {"Distribution", "Noise", "Placement"}
+    assert wanted - held == {"Decisions", "Distribution", "Learnable", "Noise", "Placement"}
 
 
 @scenes

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from fastsynth.random.choice import Choice
+from fastsynth.random.decisions import Decisions
 from fastsynth.random.directions import UniformHemisphere, UniformRotation, UniformSphere
-from fastsynth.random.distributions import (
-    Choice,
-    Constant,
-    Distribution,
-    LogNormal,
-    LogUniform,
-    Normal,
-    Triangular,
-    TruncatedNormal,
-    Uniform,
-    as_distribution,
-)
+from fastsynth.random.distribution import Constant, Distribution, as_distribution
+from fastsynth.random.distributions import LogNormal, LogUniform, Normal, Triangular, TruncatedNormal, Uniform
+from fastsynth.random.learnable import Learnable
 from fastsynth.random.noise import Noise, stream_number
 
 __all__ = [
     "Choice",
     "Constant",
+    "Decisions",
     "Distribution",
+    "Learnable",
     "LogNormal",
     "LogUniform",
     "Noise",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fastsynth.geometry import rotation_from_quaternion
-from fastsynth.random.distributions import Distribution
+from fastsynth.random.distribution import Distribution
 
 
 class UniformRotation(Distribution):

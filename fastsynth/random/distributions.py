@@ -1,135 +1,20 @@
-"""Distributions: differentiable maps from uniform numbers to values.
-
-A parameter of a distribution is a buffer, so that its place in a scene's ``state_dict`` is the path by which it is
-known everywhere else: ``camera.distance.low``.
-"""
+"""Distributions of numbers, each a differentiable map from uniform numbers."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from fastsynth.random.noise import Noise
+from fastsynth.random.coordinates_of_ranges import LogRange, Range, Triangle
+from fastsynth.random.coordinates_of_spreads import LogSpread, Spread, TruncatedSpread
+from fastsynth.random.distribution import Distribution
 
 # Smallest argument of an inverse normal CDF: half the step of the uniform numbers, so that 0 does not give -infinity.
 _HALF_STEP = 2.0**-25
 _TINY = 1e-30
-
-
-def _buffer(value: Any) -> Tensor:
-    """float32 of anything; a copy, so that a buffer is nobody else's tensor."""
-    if isinstance(value, Tensor):
-        return value.detach().clone().float()
-    return torch.tensor(np.asarray(value, dtype=np.float32))
-
-
-class Distribution(nn.Module, ABC):
-    """What a random value looks like.
-
-    A subclass says which uniform numbers one value takes (`numbers`), what shape the value has (`event`), and how
-    the ones become the other (`from_uniform`), built of differentiable torch functions without a loop.
-
-    The same object in two places of a scene draws the same numbers in both: two values that must differ need two
-    distributions.
-
-    Attributes:
-        name: Name of the stream when no scene gives one: the attribute of the randomizer that holds it.
-    """
-
-    name: str = ""
-
-    @property
-    @abstractmethod
-    def event(self) -> tuple[int, ...]:
-        """Shape of one value: () for a number, (3,) for a position."""
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """Shape of the uniform numbers that one value takes."""
-        return self.event
-
-    @abstractmethod
-    def from_uniform(self, u: Tensor) -> Tensor:
-        """Uniform numbers in [0, 1), float32 [..., *numbers], to values [..., *event]."""
-
-    def sample(self, noise: Noise, shape: int | tuple[int, ...] = ()) -> Tensor:
-        """Values for each image.
-
-        Args:
-            noise: Where the uniform numbers come from.
-            shape: Axes between the images and the value: N for one value an instance.
-
-        Returns:
-            [B, *shape, *event].
-
-        Example:
-            >>> noise = Noise(seed=0, index=torch.arange(2))
-            >>> Uniform((0, 0), (1, 2)).sample(noise, 5).shape
-            torch.Size([2, 5, 2])
-        """
-        shape = (shape,) if isinstance(shape, int) else shape
-        return self.from_uniform(noise.of(self).uniform((*shape, *self.numbers)))
-
-    def forward(self, u: Tensor) -> Tensor:
-        """`from_uniform`."""
-        return self.from_uniform(u)
-
-    def _parameters_of_one_shape(self, **values: Any) -> None:
-        """Register buffers, broadcast against one another."""
-        buffers = [_buffer(value) for value in values.values()]
-        try:
-            buffers = torch.broadcast_tensors(*buffers)
-        except RuntimeError:
-            shapes = ", ".join(f"`{name}` {list(b.shape)}" for name, b in zip(values, buffers, strict=True))
-            raise ValueError(f"{type(self).__name__}: parameters must broadcast, but have shapes {shapes}.") from None
-        for name, buffer in zip(values, buffers, strict=True):
-            self.register_buffer(name, buffer.clone())
-
-    def _require(self, holds: Tensor, rule: str) -> None:
-        """Check what must hold of the parameters, once, at construction."""
-        if not bool(holds.all()):
-            given = ", ".join(f"{name} = {buffer.tolist()}" for name, buffer in self.named_buffers())
-            raise ValueError(f"{type(self).__name__}: needs {rule}, but was given {given}.")
-
-
-class Constant(Distribution):
-    """Always the same value: a number, a vector or a matrix.
-
-    Example:
-        >>> Constant((1, 2, 3)).sample(Noise(0, torch.arange(4)), 2).shape
-        torch.Size([4, 2, 3])
-    """
-
-    value: Tensor
-
-    def __init__(self, value: Any) -> None:
-        super().__init__()
-        self.register_buffer("value", _buffer(value))
-
-    @property
-    def event(self) -> tuple[int, ...]:
-        """Shape of the value."""
-        return tuple(self.value.shape)
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """None are needed."""
-        return (0,)
-
-    def from_uniform(self, u: Tensor) -> Tensor:
-        """The value, whatever the numbers."""
-        return self.value.expand(*u.shape[:-1], *self.event)
-
-    def sample(self, noise: Noise, shape: int | tuple[int, ...] = ()) -> Tensor:
-        """The value for each image, [B, *shape, *event]; draws nothing."""
-        shape = (shape,) if isinstance(shape, int) else shape
-        return self.value.expand(noise.images, *shape, *self.event)
 
 
 class Uniform(Distribution):
@@ -147,9 +32,15 @@ class Uniform(Distribution):
     low: Tensor
     high: Tensor
 
+    coordinates = Range
+
     def __init__(self, low: Any, high: Any) -> None:
         super().__init__()
         self._parameters_of_one_shape(low=low, high=high)
+        self.check()
+
+    def check(self) -> None:
+        """The bounds are in order."""
         self._require(self.low <= self.high, "low <= high")
 
     @property
@@ -160,6 +51,11 @@ class Uniform(Distribution):
     def from_uniform(self, u: Tensor) -> Tensor:
         """Linear in u."""
         return self.low + u * (self.high - self.low)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """One over the width, within the bounds."""
+        inside = (value >= self.low) & (value <= self.high)
+        return self._over_event(torch.where(inside, -(self.high - self.low).log(), -math.inf))
 
 
 class LogUniform(Uniform):
@@ -174,14 +70,23 @@ class LogUniform(Uniform):
         2.0
     """
 
-    def __init__(self, low: Any, high: Any) -> None:
-        super().__init__(low, high)
+    coordinates = LogRange
+
+    def check(self) -> None:
+        """The bounds are above 0 and in order."""
+        super().check()
         self._require(self.low > 0, "low > 0")
 
     def from_uniform(self, u: Tensor) -> Tensor:
         """Exponential in u."""
         low = self.low.log()
         return (low + u * (self.high.log() - low)).exp()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """One over the value and the width of the logarithm, within the bounds."""
+        inside = (value >= self.low) & (value <= self.high)
+        density = -torch.where(inside, value, 1).log() - (self.high.log() - self.low.log()).log()
+        return self._over_event(torch.where(inside, density, -math.inf))
 
 
 class Normal(Distribution):
@@ -199,9 +104,15 @@ class Normal(Distribution):
     mean: Tensor
     std: Tensor
 
+    coordinates = Spread
+
     def __init__(self, mean: Any = 0.0, std: Any = 1.0) -> None:
         super().__init__()
         self._parameters_of_one_shape(mean=mean, std=std)
+        self.check()
+
+    def check(self) -> None:
+        """The standard deviation is not negative."""
         self._require(self.std >= 0, "std >= 0")
 
     @property
@@ -212,6 +123,10 @@ class Normal(Distribution):
     def from_uniform(self, u: Tensor) -> Tensor:
         """The inverse of the normal CDF."""
         return self.mean + self.std * torch.special.ndtri(u.clamp(min=_HALF_STEP))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The Gaussian; `std` must be above 0."""
+        return self._over_event(_gaussian((value - self.mean) / self.std) - self.std.log())
 
 
 class LogNormal(Normal):
@@ -226,9 +141,18 @@ class LogNormal(Normal):
         1.0
     """
 
+    coordinates = LogSpread
+
     def from_uniform(self, u: Tensor) -> Tensor:
         """The exponential of the normal value."""
         return super().from_uniform(u).exp()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The Gaussian of the logarithm over the value; `std` must be above 0."""
+        above = value > 0
+        log = torch.where(above, value, 1).log()
+        density = _gaussian((log - self.mean) / self.std) - self.std.log() - log
+        return self._over_event(torch.where(above, density, -math.inf))
 
 
 class TruncatedNormal(Distribution):
@@ -250,9 +174,15 @@ class TruncatedNormal(Distribution):
     low: Tensor
     high: Tensor
 
+    coordinates = TruncatedSpread
+
     def __init__(self, mean: Any, std: Any, low: Any, high: Any) -> None:
         super().__init__()
         self._parameters_of_one_shape(mean=mean, std=std, low=low, high=high)
+        self.check()
+
+    def check(self) -> None:
+        """The bounds are in order and leave something of the Gaussian."""
         self._require(self.std > 0, "std > 0")
         self._require(self.low < self.high, "low < high")
         self._require(self._cut()[2] > 1e-6, "more than 1e-6 of the Gaussian between low and high")
@@ -283,6 +213,12 @@ class TruncatedNormal(Distribution):
         value = self.mean + self.std * torch.where(mirrored, -z, z)
         return torch.minimum(torch.maximum(value, self.low), self.high)
 
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The Gaussian over what of it lies within the bounds."""
+        inside = (value >= self.low) & (value <= self.high)
+        density = _gaussian((value - self.mean) / self.std) - self.std.log() - self._cut()[2].log()
+        return self._over_event(torch.where(inside, density, -math.inf))
+
 
 class Triangular(Distribution):
     """Rising linearly from `low` to `mode` and falling to `high`.
@@ -301,9 +237,15 @@ class Triangular(Distribution):
     mode: Tensor
     high: Tensor
 
+    coordinates = Triangle
+
     def __init__(self, low: Any, mode: Any, high: Any) -> None:
         super().__init__()
         self._parameters_of_one_shape(low=low, mode=mode, high=high)
+        self.check()
+
+    def check(self) -> None:
+        """The three are in order."""
         self._require((self.low <= self.mode) & (self.mode <= self.high), "low <= mode <= high")
         self._require(self.low < self.high, "low < high")
 
@@ -320,76 +262,17 @@ class Triangular(Distribution):
         falling = self.high - ((1 - u) * width * (self.high - self.mode)).clamp(min=_TINY).sqrt()
         return torch.where(u * width < rise, rising, falling)
 
-
-class Choice(Distribution):
-    """One of several values. Discrete: no gradient passes through it.
-
-    Args:
-        values: Numbers or vectors; whole numbers give an int64 tensor.
-        weights: How often each, in any unit; evenly by default.
-
-    Example:
-        >>> Choice(range(1, 9)).from_uniform(torch.tensor([0.0, 0.99])).tolist()
-        [1, 8]
-    """
-
-    values: Tensor
-    weights: Tensor
-
-    def __init__(self, values: Sequence | range | Tensor, weights: Any = None) -> None:
-        super().__init__()
-        table = values.detach().clone() if isinstance(values, Tensor) else torch.from_numpy(np.array(list(values)))
-        if table.ndim == 0 or len(table) == 0:
-            raise ValueError(f"Choice: `values` must hold at least one value, but is {values!r}.")
-        self.register_buffer("values", table.float() if table.is_floating_point() else table.long())
-        self.register_buffer("weights", torch.ones(len(table)) if weights is None else _buffer(weights))
-        if self.weights.shape != (len(table),):
-            raise ValueError(
-                f"Choice: `weights` must have one number for each of the {len(table)} values, but has shape "
-                f"{list(self.weights.shape)}."
-            )
-        if not bool((self.weights >= 0).all() & (self.weights.sum() > 0)) or not math.isfinite(self.weights.sum()):
-            raise ValueError(f"Choice: `weights` must be >= 0 and not all 0, but are {self.weights.tolist()}.")
-
-    @property
-    def event(self) -> tuple[int, ...]:
-        """Shape of one of the values."""
-        return tuple(self.values.shape[1:])
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """One number a value."""
-        return ()
-
-    def position(self, u: Tensor) -> Tensor:
-        """Which of the values, int64 [...], for uniform numbers [...]."""
-        # Divided by its own last element the cumulative weight ends at exactly 1, which no u reaches.
-        cumulative = self.weights.cumsum(0)
-        return torch.searchsorted(cumulative / cumulative[-1], u.contiguous(), right=True)
-
-    def from_uniform(self, u: Tensor) -> Tensor:
-        """The value in whose share of [0, 1) the number falls."""
-        return self.values[self.position(u)]
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Two over the width at the mode, linear down to either bound."""
+        inside = (value >= self.low) & (value <= self.high)
+        rising = (value - self.low) / (self.mode - self.low)
+        falling = (self.high - value) / (self.high - self.mode)
+        # An edge of no width is a jump: at the mode the height is full whichever side it belongs to.
+        height = torch.where(value < self.mode, rising, torch.where(value > self.mode, falling, 1))
+        density = (2 * height / (self.high - self.low)).clamp(min=_TINY).log()
+        return self._over_event(torch.where(inside, density, -math.inf))
 
 
-def as_distribution(value: Any, where: str = "", events: Sequence[tuple[int, ...]] | None = None) -> Distribution:
-    """A distribution as it is; a number, a vector or a tensor as a `Constant`.
-
-    Args:
-        value: What the user gave.
-        where: What it was given for, named in the error: ``"Camera: `target`"``.
-        events: Shapes that one value may have; any by default.
-
-    Raises:
-        ValueError: a value of another shape.
-
-    Example:
-        >>> as_distribution(0.5).event
-        ()
-    """
-    distribution = value if isinstance(value, Distribution) else Constant(value)
-    if events is not None and distribution.event not in events:
-        wanted = " or ".join("a number" if event == () else f"of shape {list(event)}" for event in events)
-        given = "a number" if distribution.event == () else f"of shape {list(distribution.event)}"
-        raise ValueError(f"{where} must be {wanted} or a distribution of such values, but is {given}.")
-    return distribution
+def _gaussian(z: Tensor) -> Tensor:
+    """Logarithm of the standard normal density."""
+    return -0.5 * z * z - 0.5 * math.log(2 * math.pi)

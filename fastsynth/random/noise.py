@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
+from fastsynth.random.decisions import Decisions
+
 
 def stream_number(name: str) -> int:
     """The number of the stream of this name, as a signed 64-bit integer.
@@ -51,6 +53,7 @@ class Noise:
         names: Names of the distributions and randomizers of a scene, filled in by `Scene`.
         aspect: Width over height of the images to be drawn. Not random; here because what fills an image, a
             photograph or a frustum, must know it.
+        decisions: Where discrete draws are noted down, or made; see `Decisions`.
 
     Example:
         >>> noise = Noise(seed=0, index=torch.arange(3))
@@ -66,6 +69,7 @@ class Noise:
     path: str = ""
     names: Mapping[nn.Module, str] = field(default_factory=dict, repr=False)
     aspect: float = 1.0
+    decisions: Decisions | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Check the index."""
