@@ -102,6 +102,7 @@ def test_a_planted_missing_sync_is_caught(thread):
 # slows a GPU down.
 BUDGETS = {
     "Draw": (128, 960),
+    "DrawBackward": (255, 0),
     "RasterizeClip": (128, 0),  # given out by eights: 122 are no fewer
     "RasterizeLayer": (120, 40),
     "TextureLookup": (72, 8),

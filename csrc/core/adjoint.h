@@ -25,7 +25,7 @@ FS_HD int row_size(int lights) { return kLightRow + kLightNumbers * lights; }
 
 // What the active lanes add to a row.
 template <class T, class M>
-struct Sums {
+struct RowSums {
   T* row;
   M active;
 

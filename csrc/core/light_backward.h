@@ -8,7 +8,7 @@ namespace fastsynth {
 
 // `grad`: of what is reflected. Adds to `sums` and to the gradient of the normal.
 template <class T, class M>
-FS_HD void ambient_backward(const float* sh, Vec3<T> n, Vec3<T> grad, const Sums<T, M>& sums, Vec3<T>& grad_n) {
+FS_HD void ambient_backward(const float* sh, Vec3<T> n, Vec3<T> grad, const RowSums<T, M>& sums, Vec3<T>& grad_n) {
   const T constant(kShConstant), linear(0.48860251f), product_2(1.09254843f), zonal(0.31539157f), square(0.54627422f);
   const T basis[9] = {constant,
                       linear * n.y,
@@ -38,7 +38,7 @@ FS_HD void ambient_backward(const float* sh, Vec3<T> n, Vec3<T> grad, const Sums
 // Gradients of what is received, of the cosine by itself, and of the direction to the light by itself.
 template <class T, class M>
 FS_HD void arriving_backward(const Lights& lights, int i, const Surface<T>& s, const Arriving<T>& a, T grad_received,
-                             T grad_cosine, Vec3<T> grad_to, const Sums<T, M>& sums, Surface<T>& grad) {
+                             T grad_cosine, Vec3<T> grad_to, const RowSums<T, M>& sums, Surface<T>& grad) {
   const T zero(0.0f), one(1.0f);
   const int kind = lights.kind[i], row = kLightRow + kLightNumbers * i;
   grad_cosine = select(a.cosine > zero, grad_cosine + grad_received * a.strength, zero);
@@ -134,7 +134,7 @@ struct GlossBackward {
 // Of shade_white times the base colour, or of shade_glossy. Adds to `sums` and to the gradient of the surface.
 template <class T, class M>
 FS_APART void shade_backward(const Lights& lights, int shading, const Surface<T>& s, Vec3<T> grad,
-                             const Sums<T, M>& sums, Surface<T>& grad_s) {
+                             const RowSums<T, M>& sums, Surface<T>& grad_s) {
   const T zero(0.0f), one(1.0f);
   const Vec3<T> around = reflected_ambient(lights, s.normal), none = zero_vector<T>();
   if (shading == kLambert) {

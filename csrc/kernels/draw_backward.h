@@ -112,7 +112,7 @@ struct DrawBackward : DrawView {
   // Gradient of linear light `c` from that of the picture; adds that of the gain.
   template <class Float, class Mask>
   FS_KERNEL Vec3<Float> developed_backward(const Imaging& imaging, Vec3<Float> c, Vec3<Float> g,
-                                           const Sums<Float, Mask>& sums) const {
+                                           const RowSums<Float, Mask>& sums) const {
     if (linear) return g;
     const Float light[3] = {c.x, c.y, c.z}, shown[3] = {g.x, g.y, g.z};
     Float back[3];
@@ -133,7 +133,7 @@ struct DrawBackward : DrawView {
     const Picture<Tile> picture(*this, image, left, top);
     const Mask empty = picture.inside & (picture.instance(0, 0, picture.inside) < typename Tile::Int(0));
     if (!any(empty)) return;
-    const Sums<Float, Mask> sums{row, empty};
+    const RowSums<Float, Mask> sums{row, empty};
     const Vec3<Float> g = picture.color(grad, 0, 0, empty);
     const Vec3<Float> c =
         background_radiance(look, image, to_float(picture.x), to_float(picture.y), float(width), float(height), empty);
@@ -161,22 +161,21 @@ struct DrawBackward : DrawView {
     // Of the material point in clip space.
     Vec3<Float> moved = edges(tile, *this, rgb, grad, image, n, picture, met, face, g, same);
     tile.for_unique(met.seen.material, same, [&](int32_t material, Mask lanes) {
-      const Sums<Float, Mask> sums{row, lanes};
+      const RowSums<Float, Mask> sums{row, lanes};
       const Vec3<Float> by_look = look_backward(tile, imaging, instance, material, lights, eye, p, met, g, sums);
       moved = {select(lanes, moved.x + by_look.x, moved.x), select(lanes, moved.y + by_look.y, moved.y),
                select(lanes, moved.z + by_look.z, moved.z)};
     });
     const Mask sound = same & met.plane.sound;
-    Sums<Float, Mask>{row, sound}.add_outer(kClipRow, 4, moved, met.seen.position);
+    RowSums<Float, Mask>{row, sound}.add_outer(kClipRow, 4, moved, met.seen.position);
   }
 
   // Goes back from a pixel's colour to its surface's look, then to the weights of the corners, then to the point.
   template <class Tile>
-  FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const Imaging& imaging, int64_t instance,
-                                                    int32_t material, const Lights& lights, const Eye& eye,
-                                                    const Prepared& p, const MetFace<Tile>& met,
-                                                    Vec3<typename Tile::Float> g,
-                                                    const Sums<typename Tile::Float, typename Tile::Mask>& sums) const {
+  FS_APART Vec3<typename Tile::Float> look_backward(
+      Tile& tile, const Imaging& imaging, int64_t instance, int32_t material, const Lights& lights, const Eye& eye,
+      const Prepared& p, const MetFace<Tile>& met, Vec3<typename Tile::Float> g,
+      const RowSums<typename Tile::Float, typename Tile::Mask>& sums) const {
     using Float = typename Tile::Float;
     using Int = typename Tile::Int;
     const TileSeen<Tile>& seen = met.seen;

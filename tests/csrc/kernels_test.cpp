@@ -2,13 +2,43 @@
 //
 // Built by tests/test_kernels.py with the sanitizers. Exits with 1 where anything differs.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <string>
 
 #include "gradients.h"
 
 namespace fastsynth {
+
+// The gradients of a drawn scene: texels' to the bit, sums over lanes as near as their order allows.
+void draw_backward(Way way, const World& world, Draw drawn, const Floats& rgb, Results& results,
+                   const std::string& tag) {
+  DrawBackward k{};
+  static_cast<DrawView&>(k) = drawn;
+  Floats grad(rgb.size()), rows(size_t(world.images) * (world.instances + 1) * row_size(k.look.lights));
+  for (size_t i = 0; i < grad.size(); ++i) grad[i] = float(int(i * 2654435761u >> 20 & 255) - 128) / 128.0f;
+  std::vector<int64_t> texels(4 * world.texels.size());
+  const float scale = 1048576.0f;
+  k.rgb = rgb.data();
+  k.grad = grad.data();
+  k.rows = rows.data();
+  k.texel_grad = texels.data();
+  k.texel_scale = &scale;
+  run(way, k);
+  results.keep(tag + " texels' gradients", texels);
+  static std::map<std::string, Floats> first;
+  const Floats& known = first.emplace(tag, rows).first->second;
+  float largest = 0;
+  for (const float x : known) largest = std::max(largest, std::fabs(x));
+  for (size_t i = 0; i < rows.size(); ++i)
+    if (!(std::fabs(rows[i] - known[i]) <= 1e-4f * largest)) {
+      std::printf("%s %s: gradient %zu is %g and was %g\n", kNames[int(way)], tag.c_str(), i, double(rows[i]),
+                  double(known[i]));
+      std::exit(1);
+    }
+}
 
 void draw_scene(Way way, const World& world, int width, int height, int grid, int shading, int tone, bool mips,
                 Results& results, const std::string& tag) {
@@ -47,6 +77,7 @@ void draw_scene(Way way, const World& world, int width, int height, int grid, in
     d.amodal = amodal.data();
   }
   run(way, d);
+  if (grid == 1) draw_backward(way, world, d, rgb, results, tag);
   Draw coded = d;
   coded.rgb_float = nullptr;
   coded.rgb_byte = bytes.data();
