@@ -12,13 +12,15 @@
 #include "texture.h"
 
 // clang-format off: a table
-#define FS_KERNELS(X)                                                                        \
-  X(Prepare) X(LooseBoxes) X(Draw) X(DrawBackward) X(SnapCorners) X(BoundRuns)               \
-  X(RasterizeClip) X(RasterizeLayer) X(UniformNumbers) X(NormalNumbers)                      \
-  X(TransformVertices) X(Interpolate) X(TextureLookup)                                       \
-  X(Blur) X(Develop) X(ClearSeen) X(Reduce) X(LargestMagnitude) X(SumsToFloats)              \
-  X(TransformToVertices) X(TransformToMatrices) X(RasterizeAdjoint) X(InterpolateAdjoint)    \
-  X(TextureAdjoint) X(BlurAdjoint) X(BlurToSigma) X(DevelopAdjoint)
+#define FS_FORWARD_KERNELS(X)                                                                \
+  X(Prepare) X(LooseBoxes) X(Draw) X(SnapCorners) X(BoundRuns) X(RasterizeClip)              \
+  X(RasterizeLayer) X(UniformNumbers) X(NormalNumbers) X(TransformVertices) X(Interpolate)   \
+  X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce)
+#define FS_BACKWARD_KERNELS(X)                                                               \
+  X(DrawBackward) X(LargestMagnitude) X(SumsToFloats) X(TransformToVertices)                 \
+  X(TransformToMatrices) X(RasterizeAdjoint) X(InterpolateAdjoint) X(TextureAdjoint)         \
+  X(BlurAdjoint) X(BlurToSigma) X(DevelopAdjoint)
+#define FS_KERNELS(X) FS_FORWARD_KERNELS(X) FS_BACKWARD_KERNELS(X)
 // clang-format on
 
 namespace fastsynth {
