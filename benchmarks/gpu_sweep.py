@@ -50,20 +50,19 @@ def ours(batch: fs.SceneBatch, device: torch.device) -> Make:
     return make
 
 
-def composed(batch: fs.SceneBatch, device: torch.device) -> Make:
-    """Visibility from the fused kernel, then the differentiable picture, forward and backward to base colours."""
+def differentiated(batch: fs.SceneBatch, device: torch.device) -> Make:
+    """The fused kernel, forward and backward to poses and base colours."""
     batch = batch.to(device)
 
     def make(rows: list[int], size: int, labels: bool) -> Callable[[], torch.Tensor]:
         picked = batch[torch.tensor(rows, device=device)]
-        picked = picked.replace(base_color=picked.base_color.clone().requires_grad_())
+        leaves = {name: getattr(picked, name).clone().requires_grad_() for name in ("world_from_object", "base_color")}
+        picked = picked.replace(**leaves)
 
         def draw() -> torch.Tensor:
-            picked.base_color.grad = None
-            seen = fs.render(picked, (size, size), ("triangle_id", "instance_id"))
-            rgb = fs.compose(picked, (size, size), seen.triangle_id, seen.instance_id)["rgb"]
-            rgb.mean().backward()
-            return rgb
+            rgb = fs.render(picked, (size, size), ("rgb",)).rgb
+            torch.autograd.grad(rgb.mean(), list(leaves.values()))
+            return rgb.detach()
 
         return draw
 
@@ -213,7 +212,11 @@ def sweep(
         scenes = standard_scenes()
         workload = "standard" if scenes else "own"
         batch = batch_of(scenes, lod=False) if scenes else own()
-    fused, differentiable, shared = ours(batch, device), composed(batch, device), (batch.images, device, sizes, batches)
+    fused, differentiable, shared = (
+        ours(batch, device),
+        differentiated(batch, device),
+        (batch.images, device, sizes, batches),
+    )
     failed: list[str] = []
     renderers: dict[str, list[dict[str, Any]] | str] = {}
 
@@ -227,8 +230,8 @@ def sweep(
 
     if not attempt("fastsynth", partial(wrong, batch, fused), fused, (False, True)):
         failed.append("fastsynth")
-    # The only drawing that has gradients; its outputs are colour alone.
-    name = "fastsynth.compose, forward + backward"
+    # Its outputs are colour alone: labels have no gradient.
+    name = "fastsynth, forward + backward"
     if not attempt(name, partial(unlike, fused, differentiable), differentiable, (False,)):
         failed.append(name)
     for name, peer in (gpu_peers.installed() if peers is None else peers).items():
