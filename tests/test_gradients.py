@@ -240,6 +240,29 @@ def test_refusals():
         rgb.sum().backward()
 
 
+def test_the_sensor_passes_gradients_on():
+    """Blur and noise are operators of their own; what they see of a scene is held to the composed picture here."""
+    batch, size = make_batch(**VARIANTS["sensor"]).replace(filter="bilinear"), (48, 64)
+    names = ("light_color", "ambient", "base_color", "background_color", "exposure", "white_balance", "blur", "noise")
+    given, wanted = ({name: getattr(batch, name).clone().requires_grad_() for name in names} for _ in range(2))
+    frames = fs.render(batch.replace(**given), size, ("rgb", "triangle_id", "instance_id"))
+    drawn = compose(batch.replace(**wanted), size, frames.triangle_id, frames.instance_id)["rgb"]
+    weights = torch.randn(frames.rgb.shape, generator=torch.Generator().manual_seed(1))
+    (frames.rgb * weights).sum().backward()
+    (drawn * weights).sum().backward()
+    for name in names:
+        a, b = given[name].grad, wanted[name].grad
+        assert a is not None and b is not None and b.any(), name
+        a, b = (g[..., :3] if name == "base_color" else g for g in (a, b))
+        torch.testing.assert_close(a, b, rtol=1e-2, atol=5e-3 * float(b.abs().max()), msg=name)
+
+
+def test_no_images_have_gradients_of_nothing():
+    batch, leaves = learnable(make_batch())
+    fs.render(batch[:0], (8, 8), ("rgb",), texels=leaves[-1]).rgb.sum().backward()
+    assert not leaves[-1].grad.any()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 130)])
 def test_odd_sizes_and_empty_scenes(size):
     batch, leaves = learnable(make_batch())

@@ -201,15 +201,16 @@ def _remember(ctx, inputs, output) -> None:
 def _gradients(ctx, grads):
     if not ctx.traced:
         raise RuntimeError("draw(): a gradient was asked for, but `traced` is empty. Use fastsynth.render.")
-    _, _, grid, _, _, shading, tone, mips, linear, _, near, lod = ctx.numbers
+    _, _, _, _, _, shading, tone, mips, linear, _, near, lod = ctx.numbers
     a, s, p = ctx.counts
     saved = ctx.saved_tensors
     assets, scene, photos = list(saved[:a]), list(saved[a : a + s]), list(saved[a + s : a + s + p])
     grad = grads[0].contiguous()
     texels = ctx.texels[0] > 0
-    # The largest gradient becomes 2^30, so that 2^33 of them fit into 64 bits.
-    largest = grad.abs().amax().clamp(min=1e-30)
-    scale = torch.exp2(_TEXEL_BITS - largest.log2().ceil()).reshape(1) if texels else grad.new_empty(0)
+    scale = grad.new_empty(0)
+    if texels:  # the largest gradient becomes 2^30, so that 2^33 of them fit into 64 bits
+        largest = grad.abs().amax().clamp(min=1e-30) if grad.numel() else grad.new_ones(())
+        scale = torch.exp2(_TEXEL_BITS - largest.log2().ceil()).reshape(1)
     rows, sums = torch.ops.fastsynth.draw_backward(
         assets, scene, photos, saved[-4], grad, *saved[-3:], scale, shading, tone, mips, linear, near, lod
     )
