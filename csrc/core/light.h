@@ -27,23 +27,34 @@ struct Surface {
   T metallic, roughness;
 };
 
-constexpr float kShConstant = 0.28209479f;  // the first basis function
+// Factors of the basis functions: the constant, the linear ones, products of two axes, z^2, and x^2 - y^2.
+constexpr float kShConstant = 0.28209479f, kShLinear = 0.48860251f, kShProduct = 1.09254843f, kShZonal = 0.31539157f,
+                kShSquare = 0.54627422f;
+
+// Real spherical harmonics up to order 2 in a direction.
+template <class T>
+struct ShBasis {
+  T at[9];
+
+  FS_HD explicit ShBasis(Vec3<T> n)
+      : at{T(kShConstant),
+           T(kShLinear) * n.y,
+           T(kShLinear) * n.z,
+           T(kShLinear) * n.x,
+           T(kShProduct) * n.x * n.y,
+           T(kShProduct) * n.y * n.z,
+           T(kShZonal) * (T(3.0f) * n.z * n.z - T(1.0f)),
+           T(kShProduct) * n.x * n.z,
+           T(kShSquare) * (n.x * n.x - n.y * n.y)} {}
+};
 
 // Reflected ambient light of a white diffuse surface: real spherical harmonics up to order 2, Ramamoorthi and Hanrahan
 // 2001.
 template <class T>
 FS_HD Vec3<T> ambient_light(const float* sh, Vec3<T> n) {
-  const T basis[9] = {T(kShConstant),
-                      T(0.48860251f) * n.y,
-                      T(0.48860251f) * n.z,
-                      T(0.48860251f) * n.x,
-                      T(1.09254843f) * n.x * n.y,
-                      T(1.09254843f) * n.y * n.z,
-                      T(0.31539157f) * (T(3.0f) * n.z * n.z - T(1.0f)),
-                      T(1.09254843f) * n.x * n.z,
-                      T(0.54627422f) * (n.x * n.x - n.y * n.y)};
+  const ShBasis<T> basis(n);
   Vec3<T> sum{T(0.0f), T(0.0f), T(0.0f)};
-  for (int i = 0; i < 9; ++i) sum = sum + spread<T>(sh + 3 * i) * basis[i];
+  for (int i = 0; i < 9; ++i) sum = sum + spread<T>(sh + 3 * i) * basis.at[i];
   return {max(sum.x, T(0.0f)), max(sum.y, T(0.0f)), max(sum.z, T(0.0f))};
 }
 

@@ -9,24 +9,16 @@ namespace fastsynth {
 // `grad`: of what is reflected. Adds to `sums` and to the gradient of the normal.
 template <class T, class M>
 FS_HD void ambient_backward(const float* sh, Vec3<T> n, Vec3<T> grad, const RowSums<T, M>& sums, Vec3<T>& grad_n) {
-  const T constant(kShConstant), linear(0.48860251f), product_2(1.09254843f), zonal(0.31539157f), square(0.54627422f);
-  const T basis[9] = {constant,
-                      linear * n.y,
-                      linear * n.z,
-                      linear * n.x,
-                      product_2 * n.x * n.y,
-                      product_2 * n.y * n.z,
-                      zonal * (T(3.0f) * n.z * n.z - T(1.0f)),
-                      product_2 * n.x * n.z,
-                      square * (n.x * n.x - n.y * n.y)};
+  const T linear(kShLinear), product_2(kShProduct), zonal(kShZonal), square(kShSquare);
+  const ShBasis<T> basis(n);
   Vec3<T> light = zero_vector<T>();
-  for (int i = 0; i < 9; ++i) light = light + spread<T>(sh + 3 * i) * basis[i];
+  for (int i = 0; i < 9; ++i) light = light + spread<T>(sh + 3 * i) * basis.at[i];
   const T zero(0.0f);
   grad = {select(light.x > zero, grad.x, zero), select(light.y > zero, grad.y, zero),
           select(light.z > zero, grad.z, zero)};
   T to[9];
   for (int i = 0; i < 9; ++i) {
-    sums.add(kAmbientRow + 3 * i, grad * basis[i]);
+    sums.add(kAmbientRow + 3 * i, grad * basis.at[i]);
     to[i] = dot(spread<T>(sh + 3 * i), grad);
   }
   const T two(2.0f);
