@@ -48,17 +48,17 @@ def rows() -> list[str]:
     return lines
 
 
-def main() -> None:
-    """Rewrites the README."""
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    table = "\n".join(rows())
-    new, count = re.subn(r"(<!-- table -->\n).*?(\n<!-- /table -->)", lambda m: m[1] + table + m[2], text, flags=re.S)
+def put(page: Path, lines: list[str]) -> None:
+    """Rewrites the table of a page, and prints it."""
+    table = "\n".join(lines)
+    new, count = re.subn(
+        r"(<!-- table -->\n).*?(\n<!-- /table -->)", lambda m: m[1] + table + m[2], page.read_text(), flags=re.S
+    )
     if count != 1:
-        raise SystemExit("table.py: README.md must have <!-- table --> and <!-- /table --> once each.")
-    readme.write_text(new)
+        raise SystemExit(f"table.py: {page.name} must have <!-- table --> and <!-- /table --> once each.")
+    page.write_text(new)
     print(table)
 
 
 if __name__ == "__main__":
-    main()
+    put(ROOT / "README.md", rows())
