@@ -1,7 +1,4 @@
-"""Gradients: find the direction and colour of a light from a picture, through `fs.compose`.
-
-Visibility comes from the fused kernel once; the picture is composed of it in differentiable torch at every step.
-"""
+"""Gradients of lights: find the direction and colour of one from a picture."""
 
 from __future__ import annotations
 
@@ -19,12 +16,12 @@ scene = fs.Scene(
     background=fs.ColorBackground(0.05),
 )
 batch = scene.sample(1, seed=4)
-photo = fs.render(batch, SIZE, ("rgb", "triangle_id", "instance_id"))
+photo = fs.render(batch, SIZE, ("rgb",)).rgb
 
 
 def drawn(direction: torch.Tensor, color: torch.Tensor) -> torch.Tensor:
     lit = batch.replace(light_direction=normalize(direction).view(1, 1, 3), light_color=color.view(1, 1, 3))
-    return fs.compose(lit, SIZE, photo.triangle_id, photo.instance_id)["rgb"]
+    return fs.render(lit, SIZE, ("rgb",)).rgb
 
 
 direction = torch.tensor([-0.5, -1.0, -0.5], requires_grad=True)
@@ -35,7 +32,7 @@ optimizer = torch.optim.LBFGS([direction, color], max_iter=20, line_search_fn="s
 
 def step() -> torch.Tensor:
     optimizer.zero_grad()
-    loss = (drawn(direction, color) - photo.rgb).square().mean()
+    loss = (drawn(direction, color) - photo).square().mean()
     loss.backward()
     return loss
 
@@ -45,5 +42,5 @@ found = normalize(direction).detach()
 print(f"direction {found.tolist()}, wanted {batch.light_direction.flatten().tolist()}")
 print(f"colour {color.tolist()}, wanted {batch.light_color.flatten().tolist()}")
 assert (found - batch.light_direction.flatten()).norm() < 0.1, "the light was not found"
-row = torch.cat([first[0], drawn(direction, color).detach()[0], photo.rgb[0]], dim=2)  # start, found, wanted
+row = torch.cat([first[0], drawn(direction, color).detach()[0], photo[0]], dim=2)  # first guess, found, wanted
 Image.fromarray((row * 255).byte().permute(1, 2, 0).numpy()).resize((864, 216)).save("find_the_light.png")
