@@ -32,10 +32,10 @@ def render(
     One fused kernel that keeps nothing between geometry and outputs and writes only what was asked for.
 
     Where a tensor of the batch (or `texels`) requires a gradient, ``rgb`` passes it on: to poses, cameras, lights,
-    ambient light, base colours, metallic, roughness, background colours, exposure and white balance. Silhouettes and
-    surfaces that cut through each other have theirs too, although the picture stays as crisp as ever (see
-    ``csrc/kernels/edges.h``). Labels are not differentiable, nor are 8-bit pictures. Gradients are the same bits in
-    every run and for any number of threads.
+    ambient light, base colours, metallic, roughness, background colours, crops of photographs, exposure and white
+    balance. Silhouettes and surfaces that cut through each other have theirs too, although the picture stays as crisp
+    as ever (see ``csrc/kernels/edges.h``). Labels are not differentiable, nor are 8-bit pictures. Gradients are the
+    same bits in every run and for any number of threads.
 
     Args:
         batch: What to draw.
@@ -96,7 +96,7 @@ def render(
                 f"render(): `texels` must be float32 {list(wanted)}, as the assets' textures, but is {texels.dtype} "
                 f"{list(texels.shape)}."
             )
-        textures["texels"] = (texels.detach().clamp(0, 1) * 255 + 0.5).to(torch.uint8)
+        textures["texels"] = torch.rsub(texels.detach(), 0.5, alpha=-255.0).clamp_(0.0, 255.0).to(torch.uint8)
     develops = "rgb" in outputs and (batch.blur is not None or batch.noise is not None)
     asked = dict.fromkeys(name for name in outputs if name not in _FROM_SEEN)
     if any(name in outputs for name in _FROM_SEEN):
@@ -148,8 +148,6 @@ def _wants_gradient(batch: SceneBatch, texels: torch.Tensor | None) -> bool:
     """Does a gradient of the picture go anywhere?"""
     if not torch.is_grad_enabled():
         return False
-    if batch.photo_crop.requires_grad:
-        raise ValueError("render(): `photo_crop` has no gradient; detach it, or draw with fastsynth.compose.compose.")
     return any(getattr(batch, name).requires_grad for name in SCENE) or (texels is not None and texels.requires_grad)
 
 

@@ -13,7 +13,7 @@ from fastsynth.compose import compose
 
 POSES = ("world_from_object", "intrinsics", "camera_from_world")
 LIGHTS = ("light_position", "light_direction", "light_color", "light_cone", "ambient")
-LOOKS = ("base_color", "metallic", "roughness", "background_color")
+LOOKS = ("base_color", "metallic", "roughness", "background_color", "photo_crop")
 SENSOR = ("exposure", "white_balance", "blur", "noise")
 FIELDS = (*POSES, *LIGHTS, *LOOKS, *SENSOR)
 

@@ -6,24 +6,10 @@ import pytest
 from gradient_scenes import SCENES
 from gradient_table import PARAMETERS, agreement, by_differences, by_kernel
 
-MISSED = {
-    ("camera around a cube", "pose"),
-    ("camera around a cube", "camera extrinsics"),
-    ("camera around a cube", "camera intrinsics"),
-    ("object behind another", "pose"),
-    ("object behind another", "camera extrinsics"),
-}
 FULL = ("occluder over a textured plane", "two surfaces that intersect", "plane that cuts a surface")
-RIDGES = "a ridge between faces of one body has no gradient: edges.h takes its planes to cut through each other"
 
 
-def cell(*at):
-    return pytest.param(*at, marks=pytest.mark.xfail(reason=RIDGES, strict=True) if at in MISSED else ())
-
-
-@pytest.mark.parametrize(
-    ("scene", "parameter"), [cell(scene, parameter) for scene in SCENES for parameter in PARAMETERS]
-)
+@pytest.mark.parametrize(("scene", "parameter"), [(scene, parameter) for scene in SCENES for parameter in PARAMETERS])
 def test_gradients_are_those_of_differences(scene, parameter):
     given, wanted = (derivative(SCENES[scene], parameter) for derivative in (by_kernel, by_differences))
     if parameter == "background" and scene in FULL:

@@ -39,6 +39,17 @@ def test_the_same_bits_in_every_run_and_for_any_number_of_threads():
         assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
+def test_what_is_asked_for_alone_is_what_it_is_among_others():
+    """The kernel leaves out what nobody asks for."""
+    start = make_batch(**VARIANTS["ggx"])
+    batch, leaves = learnable(start)
+    together = torch.autograd.grad(fs.render(batch, (40, 50), ("rgb",), texels=leaves[-1]).rgb.square().sum(), leaves)
+    for name, leaf, wanted in zip((*LEARNED, "texels"), leaves, together, strict=True):
+        given, fields = (leaf, {}) if name == "texels" else (leaves[-1].detach(), {name: leaf})
+        rgb = fs.render(start.replace(**fields), (40, 50), ("rgb",), texels=given).rgb
+        assert torch.equal(torch.autograd.grad(rgb.square().sum(), leaf)[0], wanted), name
+
+
 def test_a_picture_is_the_same_with_and_without_gradients():
     batch, _ = learnable(make_batch())
     with torch.no_grad():
@@ -54,8 +65,6 @@ def test_refusals():
     assert not fs.render(batch, (8, 8), ("rgb",), rgb_dtype=torch.uint8).rgb.requires_grad
     with pytest.raises(ValueError, match="gradients are of one sample a pixel"):
         fs.render(batch, (8, 8), ("rgb",), samples=4)
-    with pytest.raises(ValueError, match="`photo_crop` has no gradient"):
-        fs.render(batch.replace(photo_crop=batch.photo_crop.clone().requires_grad_()), (8, 8), ("rgb",))
     with pytest.raises(ValueError, match=r"`texels` must be float32 \["):
         fs.render(batch, (8, 8), ("rgb",), texels=torch.zeros(3, 4))
     rgb = fs.render(batch, (8, 8), ("rgb",), texels=leaves[-1]).rgb

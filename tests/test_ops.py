@@ -39,8 +39,9 @@ def draw_backward_arguments():
     rgb, instance_id, triangle_id, seen = (
         drawn[OUTPUTS.index(name)] for name in ("rgb", "instance_id", "triangle_id", "seen")
     )
-    grad, scale = rand(*rgb.shape), torch.tensor([2.0**20])
-    return assets, scene, photos, rgb, grad, instance_id, triangle_id, seen, scale, 0, 0, True, False, 0.01, 0.0
+    wanted = 127  # everything
+    return (assets, scene, photos, rgb, rand(*rgb.shape), instance_id, triangle_id, seen, wanted, 0, 0, True, False,
+            0.01, 0.0)  # fmt: skip
 
 
 FACES = torch.tensor([[0, 1, 2], [2, 1, 3]], dtype=INT)

@@ -17,31 +17,50 @@ enum Row : int {
   kBackgroundRow = 41,  // [2, 3] colours
   kGainRow = 47,        // of the three channels
   kAmbientRow = 50,     // [9, 3]
-  kLightRow = 77,       // [L, 11] colour, direction, position, cone
+  kCropRow = 77,        // of the photograph
+  kLightRow = 81,       // [L, 11] colour, direction, position, cone
 };
 constexpr int kLightNumbers = 11, kMaxLights = 16;
 constexpr int kMaxRow = kLightRow + kLightNumbers * kMaxLights;
 FS_HD int row_size(int lights) { return kLightRow + kLightNumbers * lights; }
+
+// Which gradients are asked for, a bit each; fastsynth/ops/draw.py.
+enum Wanted : int {
+  kWantPose = 1,  // of instances and cameras
+  kWantGain = 2,
+  kWantAmbient = 4,
+  kWantLights = 8,
+  kWantLook = 16,        // base colours, metallic, roughness
+  kWantBackground = 32,  // colours, the photograph's crop
+  kWantTexels = 64,
+};
 
 // What the active lanes add to a row.
 template <class T, class M>
 struct RowSums {
   T* row;
   M active;
+  int wanted;
 
-  FS_HD void add(int k, T value) const { row[k] = row[k] + select(active, value, T(0.0f)); }
+  FS_HD bool wants(int what) const { return (wanted & what) != 0; }
+  FS_HD void add(int k, T value) const { row[k] = select(active, row[k] + value, row[k]); }
   FS_HD void add(int k, Vec3<T> value) const {
     add(k, value.x);
     add(k + 1, value.y);
     add(k + 2, value.z);
   }
-  // Of a matrix of `columns` columns that took the point (or direction) `from`.
-  FS_HD void add_outer(int k, int columns, Vec3<T> grad, Vec3<T> from) const {
-    const T g[3] = {grad.x, grad.y, grad.z};
-    for (int r = 0; r < 3; ++r) {
-      add(k + r * columns, from * g[r]);
-      if (columns == 4) add(k + r * columns + 3, g[r]);
-    }
+  // Of a matrix of `columns` columns that took the direction `from`.
+  FS_HD void add_direction(int k, int columns, Vec3<T> grad, Vec3<T> from) const {
+    add(k, from * grad.x);
+    add(k + columns, from * grad.y);
+    add(k + 2 * columns, from * grad.z);
+  }
+  // Of a matrix of four columns that took the point `from`.
+  FS_HD void add_point(int k, Vec3<T> grad, Vec3<T> from) const {
+    add_direction(k, 4, grad, from);
+    add(k + 3, grad.x);
+    add(k + 7, grad.y);
+    add(k + 11, grad.z);
   }
 };
 

@@ -82,10 +82,13 @@ FS_HD T develop(T linear, int tone) {
 template <class T>
 FS_HD T srgb_decode_slope(T c) {
   const T p =
-      ((((T(6 * -0.05561982f) * c + T(5 * 0.22988171f)) * c - T(4 * 0.43860507f)) * c + T(3 * 0.71949739f)) * c +
-       T(2 * 0.51068498f)) *
+      ((((((T(-1.45166818f) * c + T(5.57815977f)) * c - T(8.93264977f)) * c + T(7.94973321f)) * c - T(4.68067655f)) *
+            c +
+        T(2.82700151f)) *
+           c +
+       T(0.948811113f)) *
           c +
-      T(0.03324556f);
+      T(0.0359997757f);
   return select(c > T(0.04045f), p, T(1.0f / 12.92f));
 }
 

@@ -6,21 +6,21 @@
 
 namespace fastsynth {
 
-// `grad`: of what is reflected. Adds to `sums` and to the gradient of the normal.
+// `around`: what is reflected, and its gradient. Adds to `sums` and to the gradient of the normal.
 template <class T, class M>
-FS_HD void ambient_backward(const float* sh, Vec3<T> n, Vec3<T> grad, const RowSums<T, M>& sums, Vec3<T>& grad_n) {
-  const T linear(kShLinear), product_2(kShProduct), zonal(kShZonal), square(kShSquare);
-  const ShBasis<T> basis(n);
-  Vec3<T> light = zero_vector<T>();
-  for (int i = 0; i < 9; ++i) light = light + spread<T>(sh + 3 * i) * basis.at[i];
-  const T zero(0.0f);
-  grad = {select(light.x > zero, grad.x, zero), select(light.y > zero, grad.y, zero),
-          select(light.z > zero, grad.z, zero)};
-  T to[9];
-  for (int i = 0; i < 9; ++i) {
-    sums.add(kAmbientRow + 3 * i, grad * basis.at[i]);
-    to[i] = dot(spread<T>(sh + 3 * i), grad);
+FS_HD void ambient_backward(const Lights& lights, Vec3<T> n, Vec3<T> around, Vec3<T> grad, const RowSums<T, M>& sums,
+                            Vec3<T>& grad_n) {
+  const T linear(kShLinear), product_2(kShProduct), zonal(kShZonal), square(kShSquare), zero(0.0f);
+  const float* sh = lights.ambient;
+  grad = {select(around.x > zero, grad.x, zero), select(around.y > zero, grad.y, zero),
+          select(around.z > zero, grad.z, zero)};
+  if (sums.wants(kWantAmbient)) {
+    const ShBasis<T> basis(n);
+    for (int i = 0; i < 9; ++i) sums.add(kAmbientRow + 3 * i, grad * basis.at[i]);
   }
+  if (lights.uniform || !sums.wants(kWantPose)) return;
+  T to[9];
+  for (int i = 0; i < 9; ++i) to[i] = dot(spread<T>(sh + 3 * i), grad);
   const T two(2.0f);
   grad_n.x = grad_n.x + linear * to[3] + product_2 * (n.y * to[4] + n.z * to[7]) + two * square * n.x * to[8];
   grad_n.y = grad_n.y + linear * to[1] + product_2 * (n.x * to[4] + n.z * to[5]) - two * square * n.y * to[8];
@@ -36,7 +36,11 @@ FS_HD void arriving_backward(const Lights& lights, int i, const Surface<T>& s, c
   grad_cosine = select(a.cosine > zero, grad_cosine + grad_received * a.strength, zero);
   grad.normal = grad.normal + a.to_light * grad_cosine;
   grad_to = grad_to + s.normal * grad_cosine;
-  if (kind == kDirectional) return sums.add(row + 3, grad_to * T(-1.0f));
+  const bool wanted = sums.wants(kWantLights);
+  if (kind == kDirectional) {
+    if (wanted) sums.add(row + 3, grad_to * T(-1.0f));
+    return;
+  }
   const Vec3<T> offset = spread<T>(lights.position + 3 * i) - s.position;
   const T distance_2 = dot(offset, offset), square = max(distance_2, T(1e-8f));
   T grad_strength = grad_received * a.cosine;
@@ -47,8 +51,8 @@ FS_HD void arriving_backward(const Lights& lights, int i, const Surface<T>& s, c
     const T t = min(max((T(-1.0f) * dot(axis, a.to_light) - T(outer)) / T(wide), zero), one);
     const T grad_t = grad_strength / square * T(6.0f) * t * (one - t) / T(wide);
     grad_to = grad_to - axis * grad_t;
-    sums.add(row + 3, a.to_light * (T(-1.0f) * grad_t));
-    if (inner - outer > 1e-6f) {
+    if (wanted) sums.add(row + 3, a.to_light * (T(-1.0f) * grad_t));
+    if (wanted && inner - outer > 1e-6f) {
       sums.add(row + 9, T(-1.0f) * grad_t * t);
       sums.add(row + 10, grad_t * (t - one));
     }
@@ -58,7 +62,7 @@ FS_HD void arriving_backward(const Lights& lights, int i, const Surface<T>& s, c
       (grad_to - a.to_light * dot(a.to_light, grad_to)) * (one / sqrt(square)) + offset * (T(2.0f) * grad_square);
   const Vec3<T> kept{select(apart, grad_offset.x, zero), select(apart, grad_offset.y, zero),
                      select(apart, grad_offset.z, zero)};
-  sums.add(row + 6, kept);
+  if (wanted) sums.add(row + 6, kept);
   grad.position = grad.position - kept;
 }
 
@@ -85,7 +89,8 @@ struct GlossBackward {
       alpha = alpha + grad_k * lobe * (T(0.125f) + scale * natural) * (T(-4.0f) / (a2 * a));
     } else {
       const T n_l = light.cosine, n_v_ = gloss.n_v;
-      const T b = n_h * n_h * (a2 - one) + one, distribution = a2 / (b * b);
+      const Vec3<T> aside = cross(s.normal, half);  // its square is 1 - n_h^2 without the cancellation
+      const T b = n_h * n_h * a2 + select(n_h > zero, dot(aside, aside), one), distribution = a2 / (b * b);
       const T from_v = sqrt(n_v_ * n_v_ * (one - a2) + a2), from_l = sqrt(n_l * n_l * (one - a2) + a2);
       const T q = n_l * from_v + n_v_ * from_l, visibility = T(0.5f) / max(q, T(1e-6f));
       const T m = one - v_h, m4 = m * m * m * m, fresnel = m4 * m, lobe = distribution * visibility;
@@ -131,14 +136,14 @@ FS_APART void shade_backward(const Lights& lights, int shading, const Surface<T>
   const Vec3<T> around = reflected_ambient(lights, s.normal), none = zero_vector<T>();
   if (shading == kLambert) {
     const Vec3<T> grad_white = product(grad, s.base);
-    ambient_backward(lights.ambient, s.normal, grad_white, sums, grad_s.normal);
+    ambient_backward(lights, s.normal, around, grad_white, sums, grad_s.normal);
     Vec3<T> white = around;
     for (int i = 0; i < lights.count; ++i) {
       if (lights.kind[i] == kOff) continue;
       const Arriving<T> a = arriving(lights, i, s);
       const Vec3<T> color = spread<T>(lights.color + 3 * i);
       white = white + color * a.received;
-      sums.add(kLightRow + kLightNumbers * i, grad_white * a.received);
+      if (sums.wants(kWantLights)) sums.add(kLightRow + kLightNumbers * i, grad_white * a.received);
       arriving_backward(lights, i, s, a, dot(grad_white, color), zero, none, sums, grad_s);
     }
     grad_s.base = grad_s.base + product(grad, white);
@@ -148,7 +153,8 @@ FS_APART void shade_backward(const Lights& lights, int shading, const Surface<T>
   GlossBackward<T> back;
   const Vec3<T> diffuse = s.base * (one - s.metallic);
   const T ambient_gloss = one - T(0.5f) * gloss.rough;
-  ambient_backward(lights.ambient, s.normal, product(grad, diffuse + gloss.f0 * ambient_gloss), sums, grad_s.normal);
+  const Vec3<T> grad_around = product(grad, diffuse + gloss.f0 * ambient_gloss);
+  ambient_backward(lights, s.normal, around, grad_around, sums, grad_s.normal);
   Vec3<T> grad_diffuse = product(grad, around);
   back.f0 = grad_diffuse * ambient_gloss;
   back.rough = T(-0.5f) * dot(grad_diffuse, gloss.f0);
@@ -158,7 +164,7 @@ FS_APART void shade_backward(const Lights& lights, int shading, const Surface<T>
     const Vec3<T> color = spread<T>(lights.color + 3 * i);
     const Vec3<T> grad_light = product(grad, diffuse + gloss.reflected(shading, s, a));
     const Vec3<T> grad_part = product(grad, color * a.received);
-    sums.add(kLightRow + kLightNumbers * i, grad_light * a.received);
+    if (sums.wants(kWantLights)) sums.add(kLightRow + kLightNumbers * i, grad_light * a.received);
     grad_diffuse = grad_diffuse + grad_part;
     T grad_cosine(0.0f);
     Vec3<T> grad_to = none;

@@ -58,6 +58,12 @@ FS_HD f floor(f a) {  // of numbers below 2^31
   return select(whole > a, whole - 1.0f, whole);
 }
 
+FS_HD f rows(const float* p, int64_t) {
+  f row;
+  __builtin_memcpy(&row, p, sizeof row);
+  return row;
+}
+
 FS_HD f gather(const float* p, i at, m active) {
   f out = {};
   for (int lane = 0; lane < 4; ++lane)

@@ -70,6 +70,11 @@ FS_HD void transposed(const Place& place, f column[4]) {
   column[3] = (f)_mm256_unpackhi_pd(high_0, high_1);
 }
 
+// Two rows of four, `stride` apart.
+FS_HD f rows(const float* p, int64_t stride) {
+  return (f)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + stride), 1);
+}
+
 // table[at] of 64 numbers, at modulo 64.
 FS_HD i lookup(const int32_t* table, i at) { return (i)_mm256_i32gather_epi32(table, (__m256i)(at & 63), 4); }
 FS_HD i lookup_16(const int32_t* table, i at) { return (i)_mm256_i32gather_epi32(table, (__m256i)(at & 15), 4); }

@@ -82,6 +82,18 @@ FS_HD void transposed(const Place& place, f column[4]) {
   column[3] = (f)_mm512_unpackhi_pd(high_0, high_1);
 }
 
+// Four rows of four, `stride` apart.
+FS_HD f rows(const float* p, int64_t stride) {
+  __m512 all = _mm512_castps128_ps512(_mm_loadu_ps(p));
+  all = _mm512_insertf32x4(all, _mm_loadu_ps(p + stride), 1);
+  all = _mm512_insertf32x4(all, _mm_loadu_ps(p + 2 * stride), 2);
+  return (f)_mm512_insertf32x4(all, _mm_loadu_ps(p + 3 * stride), 3);
+}
+
+// Of two times sixteen numbers, those at `at`.
+#define FS_HAS_PICK 1
+FS_HD i pick(i a, i b, i at) { return (i)_mm512_permutex2var_epi32((__m512i)a, (__m512i)at, (__m512i)b); }
+
 // table[at] of 64 numbers, at modulo 64.
 FS_HD i lookup(const int32_t* table, i at) {
   const __m512i low = _mm512_permutex2var_epi32(_mm512_loadu_si512(table), (__m512i)at, _mm512_loadu_si512(table + 16));
@@ -149,6 +161,24 @@ FS_HD q min(q a, q b) { return (q)_mm512_min_epi64((__m512i)a, (__m512i)b); }
 FS_HD q to_long(f a, int half) {
   const __m512 x = (__m512)a;
   return (q)_mm512_cvttps_epi64(half ? _mm512_extractf32x8_ps(x, 1) : _mm512_castps512_ps256(x));
+}
+// The lanes' three numbers as whole ones, a row of four for each.
+FS_HD void rows_of_long(f x, f y, f z, int64_t (&row)[16][4]) {
+  const __m512 none = _mm512_setzero_ps();
+  const __m512d low[2] = {_mm512_castps_pd(_mm512_unpacklo_ps((__m512)x, (__m512)y)),
+                          _mm512_castps_pd(_mm512_unpacklo_ps((__m512)z, none))},
+                high[2] = {_mm512_castps_pd(_mm512_unpackhi_ps((__m512)x, (__m512)y)),
+                           _mm512_castps_pd(_mm512_unpackhi_ps((__m512)z, none))};
+  const __m512d each[4] = {_mm512_unpacklo_pd(low[0], low[1]), _mm512_unpackhi_pd(low[0], low[1]),
+                           _mm512_unpacklo_pd(high[0], high[1]), _mm512_unpackhi_pd(high[0], high[1])};
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {  // lanes j, j + 4, j + 8, j + 12
+    const __m512i first = (__m512i)to_long((f)each[j], 0), second = (__m512i)to_long((f)each[j], 1);
+    _mm256_store_si256((__m256i*)row[j], _mm512_castsi512_si256(first));
+    _mm256_store_si256((__m256i*)row[j + 4], _mm512_extracti64x4_epi64(first, 1));
+    _mm256_store_si256((__m256i*)row[j + 8], _mm512_castsi512_si256(second));
+    _mm256_store_si256((__m256i*)row[j + 12], _mm512_extracti64x4_epi64(second, 1));
+  }
 }
 FS_HD int64_t sum_of(q a) { return _mm512_reduce_add_epi64((__m512i)a); }
 

@@ -58,6 +58,12 @@ FS_HD Color<T> mix(Color<T> a, Color<T> b, T part) {
   return {a.r + part * (b.r - a.r), a.g + part * (b.g - a.g), a.b + part * (b.b - a.b), a.a + part * (b.a - a.a)};
 }
 
+// Texture coordinates, and their change per pixel.
+template <class T>
+struct Uv {
+  T u, v, u_x, v_x, u_y, v_y;
+};
+
 // The four texels around a place, and how far it lies between them.
 template <class T, class I>
 struct Taps {
@@ -118,14 +124,12 @@ struct Lookup {
   }
 };
 
-// (u_x, v_x) and (u_y, v_y): change of uv per pixel. `mips` false: level 0 only.
+// `mips` false: level 0 only.
 template <class T, class M>
-FS_HD auto look_up(const Textures& textures, int32_t texture, T u, T v, T u_x, T v_x, T u_y, T v_y, bool mips,
-                   M active) {
-  using I = decltype(floor_int(u));
+FS_HD auto look_up(const Textures& textures, int32_t texture, const Uv<T>& uv, bool mips, M active) {
+  using I = decltype(floor_int(uv.u));
   const int32_t* info = textures.info + 4 * texture;
-  u = turned(u, info[3]);
-  v = turned(v, info[3]);
+  const T u = turned(uv.u, info[3]), v = turned(uv.v, info[3]);
   Lookup<T, I> lookup;
   lookup.blends = false;
   if (!mips || info[2] <= 1) {
@@ -134,7 +138,7 @@ FS_HD auto look_up(const Textures& textures, int32_t texture, T u, T v, T u_x, T
     return lookup;
   }
   const T width = to_float(I(info[0])), height = to_float(I(info[1]));
-  const T ax = u_x * width, ay = v_x * height, bx = u_y * width, by = v_y * height;
+  const T ax = uv.u_x * width, ay = uv.v_x * height, bx = uv.u_y * width, by = uv.v_y * height;
   const T footprint = max(max(ax * ax + ay * ay, bx * bx + by * by), T(1e-12f));
   const T level = min(max(T(0.5f) * log2_of(min(footprint, T(1e30f))), T(0.0f)), T(float(info[2] - 1)));
   const T below = floor(level);
@@ -147,41 +151,9 @@ FS_HD auto look_up(const Textures& textures, int32_t texture, T u, T v, T u_x, T
   return lookup;
 }
 
-// Of `blended`, for colours alone: what it adds to the gradients of u and v, and to those of the texels, by
-// add(place, gradient of the coded values).
-template <class T, class I, class Add>
-FS_HD void blended_backward(const Taps<T, I>& taps, bool decode, Vec3<T> grad, T& grad_u, T& grad_v, const Add& add) {
-  const T one(1.0f), right = taps.part_x, left = one - right, lower = taps.part_y, upper = one - lower;
-  Vec3<T> tap[4];
-  for (int i = 0; i < 4; ++i) {
-    const Color<T> c = unpack<T>(taps.texel[i], decode);
-    tap[i] = {c.r, c.g, c.b};
-  }
-  grad_u = grad_u + dot(grad, (tap[1] - tap[0]) * upper + (tap[3] - tap[2]) * lower) * taps.width;
-  grad_v = grad_v + dot(grad, (tap[2] - tap[0]) * left + (tap[3] - tap[1]) * right) * taps.height;
-  const T weight[4] = {left * upper, right * upper, left * lower, right * lower};
-  for (int i = 0; i < 4; ++i) {
-    Vec3<T> to = grad * weight[i];
-    if (decode) {
-      const Color<T> c = unpack<T>(taps.texel[i], false);
-      to = {to.x * srgb_decode_slope(c.r), to.y * srgb_decode_slope(c.g), to.z * srgb_decode_slope(c.b)};
-    }
-    add(taps.row[i / 2] + taps.column[i % 2], to);
-  }
-}
-// Of a trilinear lookup; its level is taken as given.
-template <class T, class I, class Add>
-FS_HD void lookup_backward(const Lookup<T, I>& lookup, bool decode, Vec3<T> grad, T& grad_u, T& grad_v,
-                           const Add& add) {
-  if (!lookup.blends) return blended_backward(lookup.fine, decode, grad, grad_u, grad_v, add);
-  blended_backward(lookup.fine, decode, grad * (T(1.0f) - lookup.part), grad_u, grad_v, add);
-  blended_backward(lookup.coarse, decode, grad * lookup.part, grad_u, grad_v, add);
-}
-
 template <class T, class M>
-FS_HD Color<T> sample(const Textures& textures, int32_t texture, T u, T v, T u_x, T v_x, T u_y, T v_y, bool decode,
-                      bool mips, M active) {
-  return look_up(textures, texture, u, v, u_x, v_x, u_y, v_y, mips, active).color(decode);
+FS_HD Color<T> sample(const Textures& textures, int32_t texture, const Uv<T>& uv, bool decode, bool mips, M active) {
+  return look_up(textures, texture, uv, mips, active).color(decode);
 }
 
 }  // namespace fastsynth

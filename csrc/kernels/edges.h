@@ -50,35 +50,80 @@ struct Picture {
   using Mask = typename Tile::Mask;
   const DrawView& d;
   int64_t image, pixels;
-  Int x, y;
+  Int x, y, at;
   Mask inside;
+  bool whole;  // are all of the block's pixels and of those beside it in the picture?
 
   FS_KERNEL Picture(const DrawView& view, int64_t image_, int32_t left, int32_t top)
       : d(view), image(image_), pixels(int64_t(view.width) * view.height) {
     x = block_x(Int()) + Int(left);
     y = block_y(Int()) + Int(top);
+    at = multiply(y, Int(d.width)) + x;
     inside = (x < Int(d.width)) & (y < Int(d.height));
+    whole = left > 0 && top > 0 && left + Tile::kBlock < d.width && top + Tile::kBlock < d.height;
   }
-  FS_KERNEL Int place(int dx, int dy) const { return multiply(y + Int(dy), Int(d.width)) + x + Int(dx); }
-  FS_KERNEL Mask inside_at(int dx, int dy) const {
-    const Int at_x = x + Int(dx), at_y = y + Int(dy);
-    return inside & (at_x >= Int(0)) & (at_x < Int(d.width)) & (at_y >= Int(0)) & (at_y < Int(d.height));
+  FS_KERNEL Float ndc_x(int dx = 0) const {
+    return (to_float(x) + Float(0.5f + float(dx))) * Float(2.0f / float(d.width)) - Float(1.0f);
   }
-  FS_KERNEL Int instance(int dx, int dy, Mask active) const {
-    return gather(d.instance_id + image * pixels, place(dx, dy), active);
+  FS_KERNEL Float ndc_y(int dy = 0) const {
+    return (to_float(y) + Float(0.5f + float(dy))) * Float(2.0f / float(d.height)) - Float(1.0f);
   }
-  FS_KERNEL Int triangle(int dx, int dy, Mask active) const {
-    return gather(d.triangle_id + image * pixels, place(dx, dy), active);
+  FS_KERNEL Int instance(Mask active) const {
+    return read_block(d.instance_id + image * pixels, at, d.width, whole, active);
+  }
+  FS_KERNEL Int triangle(Mask active) const {
+    return read_block(d.triangle_id + image * pixels, at, d.width, whole, active);
   }
   FS_KERNEL Vec3<Float> color(const float* of, int dx, int dy, Mask active) const {
     const float* first = of + 3 * image * pixels;
-    const Int at = place(dx, dy);
-    return {gather(first, at, active), gather(first + pixels, at, active), gather(first + 2 * pixels, at, active)};
+    const Int place = at + Int(dy * d.width + dx);
+    return {read_block(first, place, d.width, whole, active), read_block(first + pixels, place, d.width, whole, active),
+            read_block(first + 2 * pixels, place, d.width, whole, active)};
   }
 };
 
 constexpr float kEdgeClamp = 8.0f;  // [pixels] that a cut may move at most when a face moves by a pixel's breadth
 constexpr float kSoftCrease = 0.06f, kSharpCrease = 0.15f;  // 1 - cosine: from where a crease counts, and in full
+constexpr int kSides = 4;                                   // x + 1, x - 1, y + 1, y - 1
+
+// What the pixels show of an instance, and those beside them.
+template <class Tile>
+struct Surroundings {
+  using Int = typename Tile::Int;
+  using Mask = typename Tile::Mask;
+  static constexpr int kSets = Tile::kAroundSets;
+  Int instance[kSets], face[kSets], corner[3][kSets];  // instance -2: no pixel
+
+  // `own`, `own_face`, `rows`: of the pixels themselves. Corners are read of instance n alone.
+  FS_KERNEL Surroundings(const Picture<Tile>& picture, int32_t n, Int own, Int own_face,
+                         const typename Tile::FaceRows& rows) {
+    const DrawView& d = picture.d;
+    const int64_t first = picture.image * picture.pixels;
+    instance[0] = own;
+    face[0] = own_face;
+    const Int left = picture.x - block_x(Int()), top = picture.y - block_y(Int());
+    for (int i = 0; i < 3; ++i) corner[i][0] = rows.corner(i);
+    for (int set = 1; set < kSets; ++set) {
+      const Int x = left + around_x(Int(), set), y = top + around_y(Int(), set);
+      const Mask inside = (x >= Int(0)) & (x < Int(d.width)) & (y >= Int(0)) & (y < Int(d.height));
+      const Int at = multiply(y, Int(d.width)) + x;
+      instance[set] = select(inside, gather(d.instance_id + first, at, inside), Int(-2));
+      face[set] = gather(d.triangle_id + first, at, inside);
+      Int row[4];
+      gather_row<4, 2>(d.assets.faces, face[set], instance[set] == Int(n), row);
+      for (int i = 0; i < 3; ++i) corner[i][set] = row[i];
+    }
+  }
+  // Pixels of instance n whose face shares a corner with that of the pixel beside.
+  FS_KERNEL Mask joined(int side) const {
+    Mask any_shared(false);
+    for (int j = 0; j < 3; ++j) {
+      const Int there = beside(corner[j], side);
+      for (int i = 0; i < 3; ++i) any_shared = any_shared | (corner[i][0] == there);
+    }
+    return any_shared;
+  }
+};
 
 // The corners and the plane of a face that is seen beside a pixel.
 template <class Tile>
@@ -100,54 +145,42 @@ struct FaceBeside {
   }
 };
 
-// Gradient of the material points in clip space, by the edges that the lanes' pixels have. `same`: lanes of instance n.
+// Gradient of the material points in clip space, by the edges that the lanes' pixels have. `same`: lanes of instance n;
+// `own`, `face`: what all pixels show; `g`: gradient of the picture.
 template <class Tile, class Met>
 FS_APART Vec3<typename Tile::Float> edges(Tile& tile, const DrawView& d, const float* rgb, const float* grad,
                                           int64_t image, int32_t n, const Picture<Tile>& picture, const Met& met,
-                                          typename Tile::Int face, Vec3<typename Tile::Float> g,
+                                          typename Tile::Int own, typename Tile::Int face, Vec3<typename Tile::Float> g,
                                           typename Tile::Mask same) {
   using Float = typename Tile::Float;
   using Int = typename Tile::Int;
   using Mask = typename Tile::Mask;
   const float per_x = 2.0f / float(d.width), per_y = 2.0f / float(d.height);
   const Float zero(0.0f);
-  const Vec3<Float> shown = picture.color(rgb, 0, 0, same);
-  // How much the inverse depth changes when a point comes nearer by the breadth of a pixel.
-  const Float breadth = met.plane.inverse * Float(1.0f / (d.scene.intrinsics[9 * image + 4] * float(d.height)));
-  const Float ndc_x = (to_float(picture.x) + Float(0.5f)) * Float(per_x) - Float(1.0f);
-  const Float ndc_y = (to_float(picture.y) + Float(0.5f)) * Float(per_y) - Float(1.0f);
-  Vec3<Float> moved = zero_vector<Float>();
-  for (int side = 0; side < 4; ++side) {
+  const Surroundings<Tile> around(picture, n, own, face, met.rows);
+  Vec3<Float> moved = zero_vector<Float>(), shown = moved;
+  bool read = false;  // is `shown`? Most blocks of a fine mesh have no edge.
+  for (int side = 0; side < kSides; ++side) {
     const int dx = side == 0 ? 1 : side == 1 ? -1 : 0, dy = side == 2 ? 1 : side == 3 ? -1 : 0;
-    Mask beside = same & picture.inside_at(dx, dy);
-    const Int other = picture.instance(dx, dy, beside), other_face = picture.triangle(dx, dy, beside);
-    beside = beside & ((other != Int(n)) | (other_face != face));
-    if (!any(beside)) continue;
+    const Int other = beside(around.instance, side), other_face = beside(around.face, side);
+    // Faces that share a corner go on into each other, and so does what they show.
+    const Mask goes_on = (other == Int(n)) & ((other_face == face) | around.joined(side));
+    const Mask apart_here = same & (other != Int(-2)) & mask_not(goes_on);
+    if (!any(apart_here)) continue;
     const Float slope = met.plane.slope_x * Float(float(dx)) + met.plane.slope_y * Float(float(dy));
     const Float prolonged = met.plane.inverse + slope;
-    Mask ends = beside & (other < Int(0));
-    const Mask met_other = beside & (other >= Int(0));
-    // Read only where there is an edge: most pixels of a fine mesh lie beside a face that theirs goes on into.
-    Float pull = zero;
-    bool pulled = false;
-    const auto pull_once = [&] {
-      if (pulled) return;
-      pulled = true;
-      const Vec3<Float> step = shown - picture.color(rgb, dx, dy, beside);
-      pull = Float(0.5f) * dot(g + picture.color(grad, dx, dy, beside), step);
-    };
-    tile.for_unique(other, met_other, [&](int32_t m, Mask lanes) {
+    Mask ends = apart_here & (other < Int(0));
+    if (!read) shown = picture.color(rgb, 0, 0, same);
+    read = true;
+    const Vec3<Float> step = shown - picture.color(rgb, dx, dy, apart_here);
+    const Float pull = Float(0.5f) * dot(g + picture.color(grad, dx, dy, apart_here), step);
+    tile.for_unique(other, apart_here & (other >= Int(0)), [&](int32_t m, Mask lanes) {
       const typename Tile::FaceRows rows(d.assets.faces, other_face, lanes);
-      if (m == n) {  // faces that share a corner go on into each other, and so does what they show
-        Mask joined(false);
-        for (int i = 0; i < 3; ++i)
-          for (int j = 0; j < 3; ++j) joined = joined | (met.rows.corner(i) == rows.corner(j));
-        lanes = lanes & mask_not(joined);
-        if (!any(lanes)) return;
-      }
-      const FaceBeside<Tile> there(d, d.prepared[image * d.scene.instances + m], rows, ndc_x + Float(per_x * float(dx)),
-                                   ndc_y + Float(per_y * float(dy)), per_x, per_y);
+      const FaceBeside<Tile> there(d, d.prepared[image * d.scene.instances + m], rows, picture.ndc_x(dx),
+                                   picture.ndc_y(dy), per_x, per_y);
       const Float there_slope = there.plane.slope_x * Float(float(dx)) + there.plane.slope_y * Float(float(dy));
+      // How much the inverse depth changes when a point comes nearer by the breadth of a pixel.
+      const Float breadth = met.plane.inverse * Float(1.0f / (d.scene.intrinsics[9 * image + 4] * float(d.height)));
       Float margin = zero;
       Float share(1.0f);
       if (m == n) {
@@ -164,24 +197,24 @@ FS_APART Vec3<typename Tile::Float> edges(Tile& tile, const DrawView& d, const f
       const Mask behind_here = there.plane.inverse - there_slope <= met.plane.inverse + margin;
       const Mask cut = lanes & mask_not(in_front) & behind_here & met.plane.sound & there.plane.sound & (share > zero);
       if (!any(cut)) return;
-      pull_once();
       // Along its own normal the cut moves by 1 / |apart|; of that, pairs in x and pairs in y each see their part.
       const Float apart_x = there.plane.slope_x - met.plane.slope_x, apart_y = there.plane.slope_y - met.plane.slope_y;
       const Float least = breadth * Float(1.0f / kEdgeClamp);
       const Float apart = max(apart_x * apart_x + apart_y * apart_y, least * least);
-      const Float across = max(there_slope - slope, zero) / apart;
+      // Where surfaces cut through each other the nearer is seen. At a ridge of one body it is the farther of its planes.
+      const Float steeper = there_slope - slope;
+      const Float across = (m == n ? steeper : max(steeper, zero)) / apart;
       const Float nearer = select(cut, share * pull * across * (zero - met.plane.inverse), zero);
       moved = moved + met.plane.unit * nearer;
     });
     if (!any(ends)) continue;
-    pull_once();
     const Float along = select(ends, pull * Float(float(dx + dy)) * met.plane.inverse, zero);
     if (dx != 0) {
       const Float half = along * Float(0.5f * float(d.width));
-      moved = {moved.x + half, moved.y, moved.z - half * ndc_x};
+      moved = {moved.x + half, moved.y, moved.z - half * picture.ndc_x()};
     } else {
       const Float half = along * Float(0.5f * float(d.height));
-      moved = {moved.x, moved.y + half, moved.z - half * ndc_y};
+      moved = {moved.x, moved.y + half, moved.z - half * picture.ndc_y()};
     }
   }
   return moved;

@@ -33,11 +33,11 @@ struct Develop : DevelopView {
                   first = plane * pixels + tile.index % parts() * kItems;
     const float gain = exp2_of(exposure[image]) * white_balance[plane];
     tile.for_each(int32_t(min((plane + 1) * pixels - first, int64_t(kItems))), [&](Int i, Mask active) {
-      Float light = gather(in + first, i, active) * Float(gain);
+      Float light = load_run(in + first, i, active) * Float(gain);
       if (noise) {
         const float shot = noise[2 * image], read = noise[2 * image + 1];
         const Float deviation = sqrt(Float(shot * shot) * max(light, Float(0.0f)) + Float(read * read));
-        light = light + deviation * gather(normal + first, i, active);
+        light = light + deviation * load_run(normal + first, i, active);
       }
       const Float shown = develop(light, tone);
       if (out_byte) {
@@ -80,10 +80,10 @@ struct DevelopAdjoint : DevelopView {
     typename Tile::UnitSum sums[kSums];
     Int largest[kSums] = {Int(0), Int(0), Int(0)};
     tile.for_each(int32_t(min((plane + 1) * pixels - first, int64_t(kItems))), [&](Int i, Mask active) {
-      const Float raw = gather(in + first, i, active), clean = raw * Float(gain), lit = max(clean, Float(0.0f));
+      const Float raw = load_run(in + first, i, active), clean = raw * Float(gain), lit = max(clean, Float(0.0f));
       Float light = clean, by_clean(1.0f), by_shot(0.0f), by_read(0.0f);
       if (noise) {
-        const Float drawn = gather(normal + first, i, active);
+        const Float drawn = load_run(normal + first, i, active);
         const Float deviation = sqrt(Float(shot * shot) * lit + Float(read * read));
         light = clean + deviation * drawn;
         const Float per = select(deviation > Float(0.0f), drawn / deviation, Float(0.0f));
@@ -91,7 +91,7 @@ struct DevelopAdjoint : DevelopView {
         by_shot = Float(shot) * lit * per;
         by_read = Float(read) * per;
       }
-      const Float to_light = gather(grad + first, i, active) * develop_slope(light, tone),
+      const Float to_light = load_run(grad + first, i, active) * develop_slope(light, tone),
                   to_clean = to_light * by_clean;
       if (grad_in && !adds) scatter(grad_in + first, i, to_clean * Float(gain), active);
       if (!bound) return;
@@ -147,7 +147,7 @@ struct Reduce : ItemKernel<4096> {
     using Mask = typename Tile::Mask;
     const int64_t image = tile.index / parts(), first = tile.index % parts() * kItems;
     tile.for_each(int32_t(min(pixels() - first, int64_t(kItems))), [&](Int i, Mask active) {
-      const Int id = gather(instance_id + image * pixels() + first, i, active);
+      const Int id = load_run(instance_id + image * pixels() + first, i, active);
       const Int at = i + Int(int32_t(first % width));  // column, once whole rows are taken off
       tile.for_unique(id, active & (id >= Int(0)) & (id < Int(instances)), [&](int32_t n, Mask same) {
         int32_t* s = seen + 5 * (image * instances + n);

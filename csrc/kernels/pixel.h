@@ -26,11 +26,7 @@ struct LookView {
 // Part of `texture_id` that names a row of `count`, or -1.
 FS_HD int32_t valid_row(int32_t row, int32_t count) { return row >= 0 && row < count ? row : -1; }
 
-// Texture coordinates at a hit, with their change per pixel.
-template <class T>
-struct Uv {
-  T u, v, u_x, v_x, u_y, v_y;
-};
+// Texture coordinates at a hit.
 template <class T>
 FS_HD Uv<T> uv_at(const T u[3], const T v[3], const Hit<T>& hit) {
   const T du1 = u[1] - u[0], du2 = u[2] - u[0], dv1 = v[1] - v[0], dv2 = v[2] - v[0];
@@ -73,9 +69,7 @@ FS_HD M opaque(const AssetView& assets, const LookView& look, const Prepared& p,
     const T u[3] = {corner[0].tu(), corner[1].tu(), corner[2].tu()},
             v[3] = {corner[0].tv(), corner[1].tv(), corner[2].tv()};
     const Uv<T> uv = uv_at(u, v, hit);
-    alpha =
-        alpha *
-        sample(assets.textures, texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, false, look.mips != 0, inside).a;
+    alpha = alpha * sample(assets.textures, texture, uv, false, look.mips != 0, inside).a;
   }
   return inside & (alpha >= T(cutoff));
 }
@@ -115,8 +109,7 @@ FS_HD Vec3<T> surface_radiance(const AssetView& assets, const LookView& look, co
   const Uv<T>& uv = seen.uv;
   const bool mips = look.mips != 0;
   Lookup<T, I> lookup;
-  if (texture >= 0)
-    lookup = look_up(assets.textures, texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, mips, active);
+  if (texture >= 0) lookup = look_up(assets.textures, texture, uv, mips, active);
   s.normal = seen_normal(p, seen);
   if (gloss || lights.local) s.position = p.world.point(seen.position);
   if (gloss) s.to_eye = normalize(spread<T>(eye) - s.position);
@@ -127,8 +120,7 @@ FS_HD Vec3<T> surface_radiance(const AssetView& assets, const LookView& look, co
     s.base = {s.base.x * c.r, s.base.y * c.g, s.base.z * c.b};
   }
   if (gloss_texture >= 0) {
-    const Color<T> c =
-        sample(assets.textures, gloss_texture, uv.u, uv.v, uv.u_x, uv.v_x, uv.u_y, uv.v_y, false, mips, active);
+    const Color<T> c = sample(assets.textures, gloss_texture, uv, false, mips, active);
     s.roughness = s.roughness * c.g;
     s.metallic = s.metallic * c.b;
   }
@@ -136,6 +128,18 @@ FS_HD Vec3<T> surface_radiance(const AssetView& assets, const LookView& look, co
   if (look.metallic[instance] >= 0) s.metallic = T(look.metallic[instance]);
   if (look.roughness[instance] >= 0) s.roughness = T(look.roughness[instance]);
   return shade_glossy(lights, look.shading, s);
+}
+
+// Where a photograph is looked up, at parts of the picture's width and height.
+template <class T>
+FS_HD Uv<T> photo_uv(const LookView& look, int64_t image, T across, T down, float width, float height) {
+  const float* crop = look.photo_crop + 4 * image;
+  return {T(crop[0]) + across * T(crop[2] - crop[0]),
+          T(crop[1]) + down * T(crop[3] - crop[1]),
+          T((crop[2] - crop[0]) / width),
+          T(0.0f),
+          T(0.0f),
+          T((crop[3] - crop[1]) / height)};
 }
 
 // Linear background at sample (x, y) of an image of width x height samples.
@@ -147,11 +151,8 @@ FS_HD Vec3<T> background_radiance(const LookView& look, int64_t image, T x, T y,
     const float* c = look.background_color + 6 * image;
     return {T(c[0]) + down * T(c[3] - c[0]), T(c[1]) + down * T(c[4] - c[1]), T(c[2]) + down * T(c[5] - c[2])};
   }
-  const float* crop = look.photo_crop + 4 * image;
-  const float u_x = (crop[2] - crop[0]) / width, v_y = (crop[3] - crop[1]) / height;
-  const Color<T> c =
-      sample(look.photos, photo, T(crop[0]) + across * T(crop[2] - crop[0]), T(crop[1]) + down * T(crop[3] - crop[1]),
-             T(u_x), T(0.0f), T(0.0f), T(v_y), look.tone != kToneLinear, look.mips != 0, active);
+  const Uv<T> uv = photo_uv(look, image, across, down, width, height);
+  const Color<T> c = sample(look.photos, photo, uv, look.tone != kToneLinear, look.mips != 0, active);
   return {c.r, c.g, c.b};
 }
 

@@ -100,7 +100,7 @@ struct LargestMagnitude : ItemKernel<16384> {
     tile.for_each(int32_t(min(count - first, int64_t(kItems))), [&](Int i, Mask active) {
       if (ids)
         active = active & (gather(ids + first / each, floor_int((to_float(i) + start) / size), active) >= Int(0));
-      largest = max(largest, magnitude_bits(gather(in + first, i, active)));
+      largest = max(largest, magnitude_bits(load_run(in + first, i, active)));
     });
     const int32_t mine[1] = {most_over(largest, Mask(true))};
     raise_bounds(tile, shared.most, mine, [&](int32_t) { return most; });
@@ -119,12 +119,21 @@ struct SumsToFloats : ItemKernel<4096> {
   template <class Tile>
   FS_KERNEL void operator()(Tile& tile, Shared<Tile>&) const {
     const int64_t first = tile.index * kItems;
-    tile.for_one(int32_t(min(count - first, int64_t(kItems))), [&](int32_t i) {
-      const float most = as_float(bound[each ? first + i : 0]);
-      const float unit = power_of_two(-unit_exponent(most, bits));
-      const float value = static_cast<float>(sum[first + i]) * unit;
-      out[first + i] = magnitude_bits(most) >= 0x7f800000 ? as_float(0x7fc00000) : value;
-    });
+    const int32_t items = int32_t(min(count - first, int64_t(kItems)));
+    const int64_t* from = sum + first;
+    float* to = out + first;
+    if (each) {
+      tile.for_one(items, [&](int32_t i) { to[i] = static_cast<float>(from[i]) * unit(bound[first + i]); });
+    } else {
+      const float same = unit(*bound);
+      tile.for_one(items, [&](int32_t i) { to[i] = static_cast<float>(from[i]) * same; });
+    }
+  }
+
+ private:
+  FS_KERNEL float unit(int32_t most) const {
+    if ((most & 0x7fffffff) >= 0x7f800000) return as_float(0x7fc00000);
+    return power_of_two(-unit_exponent(as_float(most), bits));
   }
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../kernels/all.h"
+#include "sums.h"
 #include "tensor.h"
 
 namespace fastsynth {
@@ -173,13 +174,13 @@ std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, 
   return out;
 }
 
-// Rows of sums (core/adjoint.h) [B, N + 1, row_size(L)], and the texels' gradients [X, 4] in units of 1 / texel_scale,
-// where that is not empty.
+// Rows of sums (core/adjoint.h) [B, N + 1, row_size(L)], and the texels' gradients [X, 4], or [0, 4].
+// `wanted`: bits of Wanted.
 template <class Schedule>
 std::vector<Tensor> draw_backward(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vector<Tensor> photos,
                                   Tensor rgb, Tensor grad, Tensor instance_id, Tensor triangle_id, Tensor seen,
-                                  Tensor texel_scale, int64_t shading, int64_t tone, bool mips, bool linear,
-                                  double near, double lod) {
+                                  int64_t wanted, int64_t shading, int64_t tone, bool mips, bool linear, double near,
+                                  double lod) {
   DrawBackward k{};
   static_cast<DrawView&>(k) = draw_view(assets, scene, photos, 0, shading, tone, mips, near);
   k.height = int_size(rgb, 2);
@@ -199,13 +200,19 @@ std::vector<Tensor> draw_backward(std::vector<Tensor> assets, std::vector<Tensor
   Schedule::run(like, Prepare{k.assets, k.scene, k.width, k.height, float(lod), const_cast<Prepared*>(k.prepared),
                               write<int32_t>(flags)});
   Tensor rows = make(like, {b, n + 1, row_size(k.look.lights)}, ScalarType::Float);
-  const bool textures = texel_scale.numel() != 0;
-  Tensor texels = make_zeros(like, {textures ? assets[13].size(0) : 0, 4}, ScalarType::Long);
   k.rows = write<float>(rows);
-  k.texel_grad = textures ? write<int64_t>(texels) : nullptr;
-  k.texel_scale = read_or_null<float>(texel_scale);
+  k.wanted = int32_t(wanted);
+  if (!(wanted & kWantTexels)) {
+    Schedule::run(like, k);
+    return {rows, make(like, {0, 4}, ScalarType::Float)};
+  }
+  const int64_t texels = assets[13].size(0);
+  OrderFreeSums<Schedule> sums(like, 4 * texels, 1, kTexelTerms);
+  find_largest<Schedule>(grad, sums.bound, 0);
+  k.texel_grad = write<int64_t>(sums.sum);
+  k.largest = read<int32_t>(sums.bound);
   Schedule::run(like, k);
-  return {rows, texels};
+  return {rows, sums.to_floats({texels, 4})};
 }
 
 }  // namespace fastsynth

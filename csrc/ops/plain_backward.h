@@ -2,34 +2,9 @@
 #pragma once
 
 #include "plain.h"
+#include "sums.h"
 
 namespace fastsynth {
-
-// Sums of terms that come in any order (kernels/sums.h), and the bounds that they were made with.
-struct OrderFreeSums {
-  Tensor bound, sum;
-  int32_t bits;  // of the number of terms
-
-  // `bounds` is 1, or as many as there are sums.
-  OrderFreeSums(const Tensor& like, int64_t sums, int64_t bounds, int64_t terms)
-      : bound(make_zeros(like, {bounds}, ScalarType::Int)),
-        sum(make_zeros(like, {sums}, ScalarType::Long)),
-        bits(bits_of_terms(terms)) {}
-
-  template <class Schedule>
-  Tensor to_floats(const std::vector<int64_t>& shape) {
-    Tensor out = Schedule::output(bound, shape, ScalarType::Float);
-    SumsToFloats k{};
-    k.sum = read<int64_t>(sum);
-    k.bound = read<int32_t>(bound);
-    k.count = sum.numel();
-    k.bits = bits;
-    k.each = bound.numel() == sum.numel();
-    k.out = write<float>(out);
-    Schedule::run(bound, k);
-    return out;
-  }
-};
 
 inline std::vector<int64_t> shape_of(const Tensor& t) {
   std::vector<int64_t> shape(size_t(t.dim()));
@@ -37,18 +12,6 @@ inline std::vector<int64_t> shape_of(const Tensor& t) {
   return shape;
 }
 inline Tensor nothing(const Tensor& like) { return make(like, {0}, ScalarType::Float); }
-
-// Bits of the largest magnitude of `in` to `most[at]`; of the pixels that show a triangle, where there are ids.
-template <class Schedule>
-void find_largest(const Tensor& in, Tensor& most, int64_t at, const int32_t* ids = nullptr, int64_t each = 1) {
-  LargestMagnitude k{};
-  k.in = read<float>(in);
-  k.ids = ids;
-  k.count = in.numel();
-  k.each = each;
-  k.most = write<int32_t>(most) + at;
-  Schedule::run(in, k);
-}
 
 template <class Schedule>
 std::vector<Tensor> transform_backward(Tensor grad, Tensor vertices, Tensor matrices, bool to_vertices,
@@ -66,7 +29,7 @@ std::vector<Tensor> transform_backward(Tensor grad, Tensor vertices, Tensor matr
     Schedule::run(grad, k);
   }
   if (to_matrices) {
-    OrderFreeSums sums(grad, 16 * images, 1, count);
+    OrderFreeSums<Schedule> sums(grad, 16 * images, 1, count);
     Tensor most = make_zeros(grad, {2}, ScalarType::Int);
     find_largest<Schedule>(grad, most, 0);
     find_largest<Schedule>(vertices, most, 1);
@@ -80,7 +43,7 @@ std::vector<Tensor> transform_backward(Tensor grad, Tensor vertices, Tensor matr
     k.bound = write<int32_t>(sums.bound);
     k.sum = write<int64_t>(sums.sum);
     Schedule::run(grad, k);
-    out[1] = sums.to_floats<Schedule>({images, 4, 4});
+    out[1] = sums.to_floats({images, 4, 4});
   }
   return out;
 }
@@ -98,12 +61,12 @@ Tensor rasterize_backward(Tensor grad_barycentric, Tensor grad_depth, Tensor cli
   k.face_count = int_size(faces, 0);
   k.height = int_size(triangle_id, 1);
   k.width = int_size(triangle_id, 2);
-  OrderFreeSums sums(clip, clip.numel(), clip.numel(), 3 * k.pixels());
+  OrderFreeSums<Schedule> sums(clip, clip.numel(), clip.numel(), 3 * k.pixels());
   k.bits = sums.bits;
   k.bound = write<int32_t>(sums.bound);
   k.sum = write<int64_t>(sums.sum);
   for (k.adds = 0; k.adds < 2; ++k.adds) Schedule::run(clip, k);
-  return sums.to_floats<Schedule>(shape_of(clip));
+  return sums.to_floats(shape_of(clip));
 }
 
 template <class Schedule>
@@ -113,7 +76,7 @@ std::vector<Tensor> interpolate_backward(Tensor grad, Tensor attributes, Tensor 
   InterpolateAdjoint k{};
   static_cast<InterpolateView&>(k) = interpolate_view(attributes, faces, triangle_id, barycentric, bad);
   k.grad = read<float>(grad);
-  OrderFreeSums sums(grad, to_attributes ? attributes.numel() : 0, 1, 3 * triangle_id.numel());
+  OrderFreeSums<Schedule> sums(grad, to_attributes ? attributes.numel() : 0, 1, 3 * triangle_id.numel());
   Tensor most = make_zeros(grad, {2}, ScalarType::Int);
   std::vector<Tensor> out = {nothing(grad), nothing(grad)};
   if (to_barycentric) {
@@ -129,7 +92,7 @@ std::vector<Tensor> interpolate_backward(Tensor grad, Tensor attributes, Tensor 
     k.sum = write<int64_t>(sums.sum);
   }
   Schedule::run(grad, k);
-  if (to_attributes) out[0] = sums.to_floats<Schedule>(shape_of(attributes));
+  if (to_attributes) out[0] = sums.to_floats(shape_of(attributes));
   return out;
 }
 
@@ -144,7 +107,7 @@ std::vector<Tensor> texture_backward(Tensor grad, std::vector<Tensor> levels, Te
     k.level_first[l] = texels;
     texels += levels[l].numel();
   }
-  OrderFreeSums sums(grad, to_texels ? texels : 0, 1, 4 * k.images * k.pixels);
+  OrderFreeSums<Schedule> sums(grad, to_texels ? texels : 0, 1, 4 * k.images * k.pixels);
   k.grad = read<float>(grad);
   k.bits = sums.bits;
   k.bound = read<int32_t>(sums.bound);
@@ -162,7 +125,7 @@ std::vector<Tensor> texture_backward(Tensor grad, std::vector<Tensor> levels, Te
     k.sum = write<int64_t>(sums.sum);
   }
   Schedule::run(grad, k);
-  if (to_texels) out[0] = sums.to_floats<Schedule>({texels});
+  if (to_texels) out[0] = sums.to_floats({texels});
   return out;
 }
 
@@ -191,7 +154,7 @@ std::vector<Tensor> blur_backward(Tensor grad, Tensor image, Tensor sigma, int64
     static_cast<BlurView&>(along_rows) = blur_view(image, sigma, radius);
     along_rows.out = write<float>(rows);
     Schedule::run(image, along_rows);
-    OrderFreeSums sums(grad, sigma.numel(), sigma.numel(), 2 * along_rows.count());
+    OrderFreeSums<Schedule> sums(grad, sigma.numel(), sigma.numel(), 2 * along_rows.count());
     Tensor most = make_zeros(grad, {2}, ScalarType::Int);
     find_largest<Schedule>(grad, most, 0);
     find_largest<Schedule>(by_rows, most, 0);
@@ -208,7 +171,7 @@ std::vector<Tensor> blur_backward(Tensor grad, Tensor image, Tensor sigma, int64
     k.in = read<float>(rows);
     k.grad = read<float>(grad);
     Schedule::run(image, k);
-    out[1] = sums.to_floats<Schedule>({sigma.size(0)});
+    out[1] = sums.to_floats({sigma.size(0)});
   }
   return out;
 }
@@ -226,14 +189,14 @@ std::vector<Tensor> develop_backward(Tensor grad, Tensor linear, Tensor exposure
     k.grad_in = write<float>(out[0]);
   }
   const int64_t count = to_settings ? 5 * k.images : 0;
-  OrderFreeSums sums(grad, count, count, 3 * k.pixels);
+  OrderFreeSums<Schedule> sums(grad, count, count, 3 * k.pixels);
   if (to_settings) {
     k.bits = sums.bits;
     k.bound = write<int32_t>(sums.bound);
     k.sum = write<int64_t>(sums.sum);
   }
   for (k.adds = 0; k.adds < (to_settings ? 2 : 1); ++k.adds) Schedule::run(grad, k);
-  if (to_settings) out[1] = sums.to_floats<Schedule>({count});
+  if (to_settings) out[1] = sums.to_floats({count});
   return out;
 }
 

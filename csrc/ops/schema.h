@@ -12,7 +12,7 @@ void define_ops(Library& m) {
       "int shading, int tone, bool mips, bool linear, bool bytes, float near, float lod) -> Tensor[]");
   m.def(
       "draw_backward(Tensor[] assets, Tensor[] scene, Tensor[] photos, Tensor rgb, Tensor grad, Tensor instance_id, "
-      "Tensor triangle_id, Tensor seen, Tensor texel_scale, int shading, int tone, bool mips, bool linear, float near, "
+      "Tensor triangle_id, Tensor seen, int wanted, int shading, int tone, bool mips, bool linear, float near, "
       "float lod) -> Tensor[]");
   m.def("transform(Tensor vertices, Tensor matrices) -> Tensor");
   m.def("rasterize(Tensor clip, Tensor faces, Tensor ranges, int height, int width, int cull) -> Tensor[]");

@@ -36,7 +36,10 @@ inline int32_t int_size(const Tensor& t, int64_t axis) {
 inline Tensor make(const Tensor& like, std::vector<int64_t> shape, ScalarType type) {
   return torch::stable::new_empty(like, shape, type);
 }
-inline size_t bytes_of(ScalarType type) { return type == ScalarType::Byte || type == ScalarType::Bool ? 1 : 4; }
+inline size_t bytes_of(ScalarType type) {
+  if (type == ScalarType::Byte || type == ScalarType::Bool) return 1;
+  return type == ScalarType::Long ? 8 : 4;
+}
 inline Tensor make_zeros(const Tensor& like, std::vector<int64_t> shape, ScalarType type) {
   return torch::stable::new_zeros(like, shape, type);
 }

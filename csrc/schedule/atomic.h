@@ -24,9 +24,6 @@ FS_KERNEL void atomic_add(int64_t* p, int64_t value) {
 #endif
 }
 
-// A whole number, held within 2^62: sums of such do not depend on their order.
-FS_KERNEL int64_t to_fixed(float x) { return static_cast<int64_t>(min(max(x, -4.6e18f), 4.6e18f)); }
-
 FS_KERNEL int32_t atomic_next(int32_t* p) {
 #ifdef __CUDA_ARCH__
   return ::atomicAdd(p, 1);

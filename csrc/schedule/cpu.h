@@ -18,6 +18,7 @@ struct CpuTile : SixteenLanes {
 
   static constexpr int kSide = 256;  // pixels along the side of a raster tile: 512 KiB of visibility (docs/design/0004)
   static constexpr int kGroup = 1;   // meshlets at a time
+  static constexpr int kAroundSets = FS_ISA::kAroundSets;
   static constexpr bool kCooperative = false;  // are large triangles shared among the lanes?
   template <int kPixels>
   using Visibility = KeyVisibility<kPixels>;
@@ -97,20 +98,44 @@ struct CpuTile : SixteenLanes {
   // out[k] = the lanes' sum of row[k], in the order of the lanes.
   template <int N, int M>
   FS_HD void sum_lanes(float (&)[N][M], const Float* row, int32_t numbers, float* out) {
-    for (int32_t k = 0; k < numbers; ++k) {
-      const auto kept = keep(row[k]);
-      float sum = 0.0f;
-      for (int32_t lane = 0; lane < 16; ++lane) sum += kept[lane];
-      out[k] = sum;
+    constexpr int32_t kAtOnce = 8;  // sums, so that none waits for its own last term
+    for (int32_t first = 0; first < numbers; first += kAtOnce) {
+      const int32_t count = fastsynth::min(numbers - first, kAtOnce);
+      alignas(64) float kept[kAtOnce][16] = {};
+      __builtin_memcpy(kept, row + first, size_t(count) * sizeof *row);
+      float sum[kAtOnce] = {};
+      for (int32_t lane = 0; lane < 16; ++lane)
+        for (int32_t k = 0; k < kAtOnce; ++k) sum[k] += kept[k][lane];
+      for (int32_t k = 0; k < count; ++k) out[first + k] = sum[k];
     }
   }
-  FS_HD void add_each(int64_t* p, Int index, Float value, Mask active) {
-    const auto at = keep(index);
-    const auto kept = keep(value);
-    for (uint32_t bits = active.bits(); bits; bits &= bits - 1) {
-      const int lane = __builtin_ctz(bits);
-      atomic_add(p + at[lane], to_fixed(kept[lane]));
+  // Adds each lane's three numbers, in units, to the row of four that it names; within in_turn().
+  FS_HD void add_rows(int64_t* p, Int row, const Float (&scaled)[3], Mask active) {
+    // Inactive lanes add zeros to an active one's.
+    const auto at = keep(select(active, row, Int(first_of(row, active))) << 2);
+    alignas(64) int64_t terms[16][4];
+    const Float held[3] = {UnitSum::held(scaled[0], active), UnitSum::held(scaled[1], active),
+                           UnitSum::held(scaled[2], active)};
+#ifdef FS_HAS_LONG
+    native::rows_of_long(held[0].v[0], held[1].v[0], held[2].v[0], terms);
+#else
+    for (int c = 0; c < 3; ++c) {
+      const auto values = keep(held[c]);
+      for (int lane = 0; lane < 16; ++lane) terms[lane][c] = static_cast<int64_t>(values[lane]);
     }
+    for (auto& row : terms) row[3] = 0;
+#endif
+    typedef int64_t Row __attribute__((vector_size(32), aligned(8)));
+#pragma GCC unroll 16
+    for (int lane = 0; lane < 16; ++lane) {
+      Row* to = reinterpret_cast<Row*>(p + at[lane]);
+      *to = *to + *reinterpret_cast<const Row*>(terms[lane]);
+    }
+  }
+  // See cpu_beside.h.
+  template <class F>
+  FS_HD void in_turn(int32_t number, F&& body) {
+    FS_ISA::in_turn(number, body);
   }
   // Hands the kept lanes' records to body(record, active), once sixteen have come together or when flushed: where most
   // lanes drop out, what is left fills them again.

@@ -1,8 +1,8 @@
 // How the CPU schedule's lanes write: the visibility of a tile, blocks of a picture, elements of an array.
 #pragma once
 
-#include "../core/blocks.h"
 #include "atomic.h"
+#include "cpu_beside.h"
 
 namespace fastsynth {
 namespace FS_ISA {

@@ -23,6 +23,7 @@ struct ThreadTile : OneLane, Base {
   template <int N>
   struct Records {};
   struct Strip {};
+  static constexpr int kAroundSets = 5;  // see around_x()
   static constexpr bool kCooperative = true;
 
   template <class F>
@@ -91,8 +92,13 @@ struct ThreadTile : OneLane, Base {
       this->sync();
     }
   }
-  FS_KERNEL void add_each(int64_t* p, int32_t index, float value, bool active) {
-    if (active) atomic_add(p + index, to_fixed(value));
+  FS_KERNEL void add_rows(int64_t* p, int32_t row, const float (&scaled)[3], bool active) {
+    if (!active) return;
+    for (int c = 0; c < 3; ++c) atomic_add(p + 4 * int64_t{row} + c, in_units(scaled[c]));
+  }
+  template <class F>
+  FS_KERNEL void in_turn(int32_t, F&& body) {
+    body();
   }
   FS_KERNEL void add(int32_t* p, int32_t value) { atomic_add(p, value); }
   FS_KERNEL void add(int64_t* p, int64_t value) { atomic_add(p, value); }
@@ -130,6 +136,19 @@ FS_KERNEL KeptOne<float> keep(float x) { return {x}; }
 FS_KERNEL KeptOne<int32_t> keep(int32_t x) { return {x}; }
 FS_KERNEL int32_t block_x(int32_t) { return 0; }
 FS_KERNEL int32_t block_y(int32_t) { return 0; }
+template <class T>
+FS_KERNEL T load_run(const T* p, int32_t i, bool active) {
+  return gather(p, i, active);
+}
+template <class T>
+FS_KERNEL T read_block(const T* p, int32_t at, int32_t, bool, bool active) {
+  return gather(p, at, active);
+}
+// A number of a pixel, and of those beside it: x + 1, x - 1, y + 1, y - 1.
+constexpr int kOneAroundSets = 5;
+FS_KERNEL int32_t around_x(int32_t, int set) { return set == 1 ? 1 : set == 2 ? -1 : 0; }
+FS_KERNEL int32_t around_y(int32_t, int set) { return set == 3 ? 1 : set == 4 ? -1 : 0; }
+FS_KERNEL int32_t beside(const int32_t (&sets)[kOneAroundSets], int side) { return sets[side + 1]; }
 FS_KERNEL void store_block(float* p, int64_t, float x, bool active) {
   if (active) *p = x;
 }

@@ -44,8 +44,16 @@ OUTPUTS: tuple[str, ...] = tuple(
 
 #: What gradients of poses, cameras, exposure and texels go through: see :func:`draw`.
 TRACED: tuple[str, ...] = ("clip", "world", "normal", "eye", "gain", "texels")
-# Fractions of a unit in which texels' gradients are added up: whole numbers, so that no order changes the sum.
-_TEXEL_BITS = 30
+# Which gradients are asked for, a bit for each group of TRACED's and SCENE's names: csrc/core/adjoint.h.
+_WANTED: tuple[tuple[str, ...], ...] = (
+    ("clip", "world", "normal", "eye"),
+    ("gain",),
+    ("ambient",),
+    ("light_position", "light_direction", "light_color", "light_cone"),
+    ("base_color", "metallic", "roughness"),
+    ("background_color", "photo_crop"),
+    ("texels",),
+)
 
 
 def draw(
@@ -164,10 +172,10 @@ def _(
 
 
 @torch.library.register_fake("fastsynth::draw_backward")
-def _(assets, scene, photos, rgb, grad, instance_id, triangle_id, seen, texel_scale, *numbers):
+def _(assets, scene, photos, rgb, grad, instance_id, triangle_id, seen, wanted, *numbers):
     b, n = scene[0].shape
     rows = rgb.new_empty(b, n + 1, _LIGHTS + _LIGHT * scene[4].shape[1])
-    return [rows, rgb.new_empty(assets[13].shape[0] if texel_scale.numel() else 0, 4, dtype=torch.int64)]
+    return [rows, rgb.new_empty(assets[13].shape[0] if wanted >> len(_WANTED) - 1 else 0, 4)]
 
 
 # Places in a row of sums; csrc/core/adjoint.h.
@@ -182,17 +190,18 @@ _PLACES = {
     "background": (41, 47),
     "gain": (47, 50),
     "ambient": (50, 77),
+    "crop": (77, 81),
 }
-_LIGHTS, _LIGHT = 77, 11  # where they begin; numbers of one: colour, direction, position, cone
+_LIGHTS, _LIGHT = 81, 11  # where they begin; numbers of one: colour, direction, position, cone
 
 
 def _remember(ctx, inputs, output) -> None:
     assets, scene, photos, traced = inputs[:4]
     ctx.mark_non_differentiable(*output[1:])
+    ctx.set_materialize_grads(False)  # of labels: as large as they are, and never looked at
     ctx.numbers = inputs[4:]
     ctx.traced = bool(traced)
     if traced:
-        ctx.texels = traced[5].shape
         ctx.counts = len(assets), len(scene), len(photos)
         kept = (output[OUTPUTS.index(name)] for name in ("rgb", "instance_id", "triangle_id", "seen"))
         ctx.save_for_backward(*assets, *scene, *photos, *kept)
@@ -205,15 +214,15 @@ def _gradients(ctx, grads):
     a, s, p = ctx.counts
     saved = ctx.saved_tensors
     assets, scene, photos = list(saved[:a]), list(saved[a : a + s]), list(saved[a + s : a + s + p])
-    grad = grads[0].contiguous()
-    texels = ctx.texels[0] > 0
-    scale = grad.new_empty(0)
-    if texels:  # the largest gradient becomes 2^30, so that 2^33 of them fit into 64 bits
-        largest = grad.abs().amax().clamp(min=1e-30) if grad.numel() else grad.new_ones(())
-        scale = torch.exp2(_TEXEL_BITS - largest.log2().ceil()).reshape(1)
-    rows, sums = torch.ops.fastsynth.draw_backward(
-        assets, scene, photos, saved[-4], grad, *saved[-3:], scale, shading, tone, mips, linear, near, lod
-    )
+    nothing = [None] * a, [None] * s, [None] * p, [None] * len(TRACED), *[None] * len(ctx.numbers)
+    if grads[0] is None:
+        return nothing
+    needed = dict(zip(SCENE + TRACED, ctx.needs_input_grad[1] + ctx.needs_input_grad[3], strict=True))
+    wanted = sum(1 << bit for bit, names in enumerate(_WANTED) if any(needed[name] for name in names))
+    rows, texels = torch.ops.fastsynth.draw_backward(
+        assets, scene, photos, saved[-4], grads[0].contiguous(), *saved[-3:], wanted, shading, tone, mips, linear, near,
+        lod,
+    )  # fmt: skip
     b, n = scene[0].shape
     own, whole = rows[:, :n], rows.sum(1)
 
@@ -223,7 +232,7 @@ def _gradients(ctx, grads):
 
     light = whole[:, _LIGHTS:].unflatten(1, (-1, _LIGHT))
     traced = [of("clip", own, 3, 4), of("world", own, 3, 4), of("normal", own, 3, 3), of("eye", whole, 3),
-              of("gain", whole, 3), sums / scale if texels else None]  # fmt: skip
+              of("gain", whole, 3), texels]  # fmt: skip
     to_scene = {
         "light_color": light[..., 0:3],
         "light_direction": light[..., 3:6],
@@ -234,8 +243,11 @@ def _gradients(ctx, grads):
         "metallic": of("metallic", own),
         "roughness": of("roughness", own),
         "background_color": of("background", whole, 2, 3),
+        "photo_crop": of("crop", whole, 4),
     }
-    return [None] * a, [to_scene.get(name) for name in SCENE], [None] * p, traced, *[None] * len(ctx.numbers)
+    to_scene = [to_scene.get(name) if needed[name] else None for name in SCENE]
+    traced = [grad if needed[name] else None for name, grad in zip(TRACED, traced, strict=True)]
+    return nothing[0], to_scene, nothing[2], traced, *nothing[4:]
 
 
 register_gradient("draw", _remember, _gradients)

@@ -1,0 +1,95 @@
+// Gradients of texel.h's lookups, for colours alone.
+#pragma once
+
+#include "adjoint.h"
+#include "texel.h"
+
+namespace fastsynth {
+
+// The colours of four taps, and what is made of them.
+template <class T>
+struct TapColors {
+  Vec3<T> at[4];
+
+  TapColors() = default;
+  template <class I>
+  FS_HD TapColors(const Taps<T, I>& taps, bool decode) {
+    for (int i = 0; i < 4; ++i) {
+      const Color<T> c = unpack<T>(taps.texel[i], decode);
+      at[i] = {c.r, c.g, c.b};
+    }
+  }
+  template <class I>
+  FS_HD Vec3<T> blended(const Taps<T, I>& taps) const {
+    const Vec3<T> upper = at[0] + (at[1] - at[0]) * taps.part_x, lower = at[2] + (at[3] - at[2]) * taps.part_x;
+    return upper + (lower - upper) * taps.part_y;
+  }
+};
+
+// A lookup's colour, and the way back from it.
+template <class T, class I>
+struct LookupBackward {
+  Lookup<T, I> lookup;
+  bool decode;
+  TapColors<T> fine, coarse;
+  Vec3<T> near, far;
+
+  LookupBackward() = default;
+  FS_HD LookupBackward(const Lookup<T, I>& lookup_, bool decode_) : lookup(lookup_), decode(decode_) {
+    fine = TapColors<T>(lookup.fine, decode);
+    near = fine.blended(lookup.fine);
+    if (!lookup.blends) return;
+    coarse = TapColors<T>(lookup.coarse, decode);
+    far = coarse.blended(lookup.coarse);
+  }
+  FS_HD Vec3<T> color() const { return lookup.blends ? near + (far - near) * lookup.part : near; }
+
+  // Adds to the gradients of the coordinates and of their change per pixel.
+  FS_HD void to_uv(Vec3<T> grad, const int32_t* info, const Uv<T>& uv, Uv<T>& grad_uv) const {
+    if (!lookup.blends) return level_to_uv(lookup.fine, fine, grad, grad_uv);
+    level_to_uv(lookup.fine, fine, grad * (T(1.0f) - lookup.part), grad_uv);
+    level_to_uv(lookup.coarse, coarse, grad * lookup.part, grad_uv);
+    // The level is half the logarithm of the longer axis' square, which receives 1 / (2 ln 2 square) of its slope.
+    const T zero(0.0f), width{float(info[0])}, height{float(info[1])};
+    const T ax = uv.u_x * width, ay = uv.v_x * height, bx = uv.u_y * width, by = uv.v_y * height;
+    const T a = ax * ax + ay * ay, b = bx * bx + by * by;
+    const T level = select(lookup.part > zero, dot(grad, far - near), zero);
+    const T each = level * T(1.44269504f) / max(max(a, b), T(1e-12f));
+    const auto a_longer = a > b;
+    const T for_a = select(a_longer, each, zero), for_b = select(a_longer, zero, each);
+    grad_uv.u_x = grad_uv.u_x + for_a * ax * width;
+    grad_uv.v_x = grad_uv.v_x + for_a * ay * height;
+    grad_uv.u_y = grad_uv.u_y + for_b * bx * width;
+    grad_uv.v_y = grad_uv.v_y + for_b * by * height;
+  }
+  // Calls add(place, gradient of the coded values) for every texel.
+  template <class Add>
+  FS_HD void to_texels(Vec3<T> grad, const Add& add) const {
+    if (!lookup.blends) return level_to_texels(lookup.fine, grad, add);
+    level_to_texels(lookup.fine, grad * (T(1.0f) - lookup.part), add);
+    level_to_texels(lookup.coarse, grad * lookup.part, add);
+  }
+
+ private:
+  static FS_HD void level_to_uv(const Taps<T, I>& taps, const TapColors<T>& colors, Vec3<T> grad, Uv<T>& grad_uv) {
+    const Vec3<T>* tap = colors.at;
+    const T one(1.0f), right = taps.part_x, left = one - right, lower = taps.part_y, upper = one - lower;
+    grad_uv.u = grad_uv.u + dot(grad, (tap[1] - tap[0]) * upper + (tap[3] - tap[2]) * lower) * taps.width;
+    grad_uv.v = grad_uv.v + dot(grad, (tap[2] - tap[0]) * left + (tap[3] - tap[1]) * right) * taps.height;
+  }
+  template <class Add>
+  FS_HD void level_to_texels(const Taps<T, I>& taps, Vec3<T> grad, const Add& add) const {
+    const T one(1.0f), right = taps.part_x, left = one - right, lower = taps.part_y, upper = one - lower;
+    const T weight[4] = {left * upper, right * upper, left * lower, right * lower};
+    for (int i = 0; i < 4; ++i) {
+      Vec3<T> to = grad * weight[i];
+      if (decode) {
+        const Color<T> c = unpack<T>(taps.texel[i], false);
+        to = {to.x * srgb_decode_slope(c.r), to.y * srgb_decode_slope(c.g), to.z * srgb_decode_slope(c.b)};
+      }
+      add(taps.row[i / 2] + taps.column[i % 2], to);
+    }
+  }
+};
+
+}  // namespace fastsynth

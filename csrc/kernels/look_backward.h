@@ -1,0 +1,213 @@
+// From the gradient of a surface's colour at pixels to those of its look, its lights and the point that is seen.
+#pragma once
+
+#include "../core/texel_backward.h"
+#include "edges.h"
+
+namespace fastsynth {
+
+// What the gradients of a drawn picture are made from and where they go.
+struct DrawGradients : DrawView {
+  const float *rgb, *grad;  // [B, 3, H, W]
+  int32_t wanted;           // bits of Wanted
+  float* rows;              // [B, N + 1, row_size(L)]
+  int64_t* texel_grad;      // [X, 4] in units, or null
+  const int32_t* largest;   // [1] bits of the picture's largest gradient, for the unit
+};
+// Of the number of terms that a texel's gradient can have, each as large as the picture's largest.
+constexpr int64_t kTexelTerms = int64_t{1} << 32;
+
+// What a lane's face is in clip and object space, with the ray that meets it.
+template <class Tile>
+struct MetFace {
+  using Float = typename Tile::Float;
+  typename Tile::FaceRows rows;
+  Vec3<Float> p[3], normal[3];
+  Float u[3], v[3];
+  TileSeen<Tile> seen;
+  FacePlane<Float> plane;
+
+  FS_KERNEL MetFace(const DrawView& d, const Prepared& prepared, typename Tile::Int face, Float ndc_x, Float ndc_y,
+                    typename Tile::Mask active)
+      : rows(d.assets.faces, face, active) {
+    const float per_x = 2.0f / float(d.width), per_y = 2.0f / float(d.height);
+    Vec3<Float> clip[3];
+    for (int i = 0; i < 3; ++i) {
+      Float first[4], rest[4];
+      rows.read(d.assets.vertex_data, i, first);
+      rows.read(d.assets.vertex_data + 4, i, rest);
+      p[i] = {first[0], first[1], first[2]};
+      normal[i] = {first[3], rest[0], rest[1]};
+      u[i] = rest[2];
+      v[i] = rest[3];
+      clip[i] = prepared.clip.point(p[i]);
+    }
+    plane = FacePlane<Float>(clip, ndc_x, ndc_y, per_x, per_y);
+    seen.hit = intersect(clip[0], clip[1], clip[2], ndc_x, ndc_y, per_x, per_y);
+    seen.a = rows.corner(0);
+    seen.b = rows.corner(1);
+    seen.c = rows.corner(2);
+    seen.material = rows.material();
+    seen.position = weigh(p[0], p[1], p[2], seen.hit);
+    seen.normal = weigh(normal[0], normal[1], normal[2], seen.hit);
+    seen.uv = uv_at(u, v, seen.hit);
+  }
+};
+
+// Gradient of linear light `c` from that of the picture; adds that of the gain.
+template <class Float, class Mask>
+FS_KERNEL Vec3<Float> developed_backward(const DrawView& d, const Imaging& imaging, Vec3<Float> c, Vec3<Float> g,
+                                         const RowSums<Float, Mask>& sums) {
+  if (d.linear) return g;
+  const Float light[3] = {c.x, c.y, c.z}, shown[3] = {g.x, g.y, g.z};
+  Float back[3];
+  for (int i = 0; i < 3; ++i) {
+    const Float gain(imaging.gain[i]);
+    const Float through = shown[i] * develop_slope(light[i] * gain, d.look.tone);
+    if (sums.wants(kWantGain)) sums.add(kGainRow + i, through * light[i]);
+    back[i] = through * gain;
+  }
+  return {back[0], back[1], back[2]};
+}
+
+// The way back through an object's normal, which is taken to the world and turned towards the eye.
+template <class Tile, class Sums>
+FS_KERNEL Vec3<typename Tile::Float> normal_backward(const Prepared& p, Vec3<typename Tile::Float> of_object,
+                                                     Vec3<typename Tile::Float> shown, Vec3<typename Tile::Float> grad,
+                                                     const Sums& sums) {
+  using Float = typename Tile::Float;
+  const Vec3<Float> taken = p.normal.direction(of_object), unit = normalize(taken);
+  const Float side = select(dot(unit, shown) < Float(0.0f), Float(-1.0f), Float(1.0f));
+  const Vec3<Float> grad_taken = normalize_backward(taken, unit, grad * side);
+  sums.add_direction(kNormalRow, 3, grad_taken, of_object);
+  return direction_backward(p.normal, grad_taken);
+}
+
+// Goes back from a pixel's colour to its surface's look, then to the weights of the corners, then to the point, whose
+// gradient in clip space it returns. The forward part is surface_radiance()'s.
+template <class Tile>
+FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradients& d, const Imaging& imaging,
+                                                  int64_t instance, int32_t material, const Lights& lights,
+                                                  const Eye& eye, const Prepared& p, const MetFace<Tile>& met,
+                                                  Vec3<typename Tile::Float> g,
+                                                  const RowSums<typename Tile::Float, typename Tile::Mask>& sums) {
+  using Float = typename Tile::Float;
+  using Int = typename Tile::Int;
+  const AssetView& assets = d.assets;
+  const LookView& look = d.look;
+  const TileSeen<Tile>& seen = met.seen;
+  const Vec3<Float> zero = zero_vector<Float>(), white{Float(1.0f), Float(1.0f), Float(1.0f)};
+  const bool decode = look.tone != kToneLinear, glossy = look.shading != kLambert, mips = look.mips != 0;
+  const bool placed = glossy || lights.local;  // does the look depend on where the surface is?
+  const float* m = assets.materials + 8 * material;
+  Vec3<Float> coded[3], vertex_color = white, between = white;
+  if (assets.vertex_colors) {
+    const Int corner[3] = {seen.a, seen.b, seen.c};
+    for (int i = 0; i < 3; ++i) {
+      const Color<Float> c = unpack<Float>(gather(assets.vertex_colors, corner[i], sums.active), false);
+      coded[i] = {c.r, c.g, c.b};
+    }
+    between = weigh(coded[0], coded[1], coded[2], seen.hit);
+    vertex_color = between;
+    if (decode) vertex_color = {srgb_decode(between.x), srgb_decode(between.y), srgb_decode(between.z)};
+  }
+  const int32_t texture = base_texture(assets, look, instance, material);
+  const int32_t gloss_texture =
+      glossy ? valid_row(assets.material_textures[2 * material + 1], assets.textures.count) : -1;
+  LookupBackward<Float, Int> lookup, gloss_lookup;
+  Vec3<Float> texel = white, gloss_texel = white;
+  Surface<Float> s;
+  s.metallic = Float(m[4]);
+  s.roughness = Float(m[5]);
+  if (texture >= 0) {
+    lookup = {look_up(assets.textures, texture, seen.uv, mips, sums.active), decode};
+    texel = lookup.color();
+  }
+  if (gloss_texture >= 0) {
+    gloss_lookup = {look_up(assets.textures, gloss_texture, seen.uv, mips, sums.active), false};
+    gloss_texel = gloss_lookup.color();
+    s.roughness = s.roughness * gloss_texel.y;
+    s.metallic = s.metallic * gloss_texel.z;
+  }
+  const bool own_metallic = look.metallic[instance] >= 0, own_roughness = look.roughness[instance] >= 0;
+  if (own_metallic) s.metallic = Float(look.metallic[instance]);
+  if (own_roughness) s.roughness = Float(look.roughness[instance]);
+  const Vec3<Float> plain = product(vertex_color, texel);
+  const Vec3<Float> of_material = spread<Float>(m), of_instance = spread<Float>(look.base_color + 4 * instance);
+  s.base = product(product(of_material, of_instance), plain);
+  s.normal = seen_normal(p, seen);
+  Vec3<Float> to_eye = zero;
+  if (placed) s.position = p.world.point(seen.position);
+  if (glossy) {
+    to_eye = spread<Float>(eye.at) - s.position;
+    s.to_eye = normalize(to_eye);
+  }
+
+  const Vec3<Float> radiance = glossy ? shade_glossy(lights, look.shading, s) : product(shade_white(lights, s), s.base);
+  const Vec3<Float> grad_light = developed_backward(d, imaging, radiance, g, sums);
+  Surface<Float> back{zero, zero, zero, zero, Float(0.0f), Float(0.0f)};
+  shade_backward(lights, look.shading, s, grad_light, sums, back);
+  const Vec3<Float> grad_plain = product(back.base, product(of_material, of_instance));
+  if (sums.wants(kWantLook)) {
+    sums.add(kTintRow, product(product(back.base, of_material), plain));
+    if (own_metallic) sums.add(kMetallicRow, back.metallic);
+    if (own_roughness) sums.add(kRoughnessRow, back.roughness);
+  }
+  const Vec3<Float> grad_texel = product(grad_plain, vertex_color);
+  const Vec3<Float> grad_gloss{Float(0.0f), own_roughness ? Float(0.0f) : back.roughness * Float(m[5]),
+                               own_metallic ? Float(0.0f) : back.metallic * Float(m[4])};
+  if (d.texel_grad) {
+    const Float scale(power_of_two(unit_exponent(as_float(*d.largest), bits_of_terms(kTexelTerms))));
+    const auto add = [&](Int place, Vec3<Float> value) {
+      tile.add_rows(d.texel_grad, place, {value.x * scale, value.y * scale, value.z * scale}, sums.active);
+    };
+    if (texture >= 0) tile.in_turn(texture, [&] { lookup.to_texels(grad_texel, add); });
+    if (gloss_texture >= 0) tile.in_turn(gloss_texture, [&] { gloss_lookup.to_texels(grad_gloss, add); });
+  }
+  if (!sums.wants(kWantPose)) return zero;
+
+  if (glossy) {
+    const Vec3<Float> grad_offset = normalize_backward(to_eye, s.to_eye, back.to_eye);
+    sums.add(kEyeRow, grad_offset);
+    back.position = back.position - grad_offset;
+  }
+  if (placed) sums.add_point(kWorldRow, back.position, seen.position);
+  Uv<Float> grad_uv{Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f)};
+  if (texture >= 0) lookup.to_uv(grad_texel, assets.textures.info + 4 * texture, seen.uv, grad_uv);
+  if (gloss_texture >= 0) gloss_lookup.to_uv(grad_gloss, assets.textures.info + 4 * gloss_texture, seen.uv, grad_uv);
+  const Vec3<Float> grad_normal = normal_backward<Tile>(p, seen.normal, s.normal, back.normal, sums);
+  const Vec3<Float> grad_position = placed ? direction_backward(p.world, back.position) : zero;
+  Vec3<Float> grad_between = product(grad_plain, texel);
+  if (decode && assets.vertex_colors)
+    grad_between = {grad_between.x * srgb_decode_slope(between.x), grad_between.y * srgb_decode_slope(between.y),
+                    grad_between.z * srgb_decode_slope(between.z)};
+  // Weight k at a pixel with the ray through the point P moves by -(corner_k - weight_k unit) . dP. So does its change
+  // from pixel to pixel, which is the same formula's, with P changing along.
+  Vec3<Float> moved = zero, moved_x = zero, moved_y = zero;
+  const Float weight[3] = {seen.hit.w0, seen.hit.w1, seen.hit.w2};
+  const Float weight_x[3] = {Float(0.0f), seen.hit.w1_x, seen.hit.w2_x},
+              weight_y[3] = {Float(0.0f), seen.hit.w1_y, seen.hit.w2_y};
+  const bool blends = (texture >= 0 && lookup.lookup.blends) || (gloss_texture >= 0 && gloss_lookup.lookup.blends);
+  for (int k = 1; k < 3; ++k) {
+    const Float du = met.u[k] - met.u[0], dv = met.v[k] - met.v[0];
+    Float grad_weight = dot(grad_normal, met.normal[k] - met.normal[0]) + grad_uv.u * du + grad_uv.v * dv;
+    if (placed) grad_weight = grad_weight + dot(grad_position, met.p[k] - met.p[0]);
+    if (assets.vertex_colors) grad_weight = grad_weight + dot(grad_between, coded[k] - coded[0]);
+    const Vec3<Float> away = met.plane.unit * weight[k] - met.plane.corner[k - 1];
+    moved = moved + away * grad_weight;
+    if (!blends) continue;
+    const Float grad_x = grad_uv.u_x * du + grad_uv.v_x * dv, grad_y = grad_uv.u_y * du + grad_uv.v_y * dv;
+    moved = moved + met.plane.unit * (weight_x[k] * grad_x + weight_y[k] * grad_y);
+    moved_x = moved_x + away * grad_x;
+    moved_y = moved_y + away * grad_y;
+  }
+  if (blends) {
+    const RowSums<Float, typename Tile::Mask> sound{sums.row, sums.active & met.plane.sound, sums.wanted};
+    const Vec3<Float> along_1 = met.p[1] - met.p[0], along_2 = met.p[2] - met.p[0];
+    sound.add_direction(kClipRow, 4, moved_x, along_1 * weight_x[1] + along_2 * weight_x[2]);
+    sound.add_direction(kClipRow, 4, moved_y, along_1 * weight_y[1] + along_2 * weight_y[2]);
+  }
+  return moved;
+}
+
+}  // namespace fastsynth
