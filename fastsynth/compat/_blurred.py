@@ -24,7 +24,7 @@ def near_faces(
     perspective: bool,
     clip: bool,
     cull_backfaces: bool,
-    near: Tensor | None,
+    near: float | Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The nearest faces whose edge is not farther from a pixel's centre than the square root of `blur_radius`.
 
@@ -83,12 +83,13 @@ def _pairs(
     perspective: bool,
     clip: bool,
     cull_backfaces: bool,
-    near: Tensor | None,
+    near: float | Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Pixels and faces that are near each other, by face: int64 [P], [P]."""
     height, width = size
     short, reach = min(size), blur_radius**0.5
-    area = _cross(corners[:, 1, :2] - corners[:, 0, :2], corners[:, 2, :2] - corners[:, 0, :2])
+    # Positive where the corners run counter-clockwise as seen, +x being left.
+    area = _cross(corners[:, 2, :2] - corners[:, 0, :2], corners[:, 1, :2] - corners[:, 0, :2])
     drawn = (area > _THINNEST) if cull_backfaces else (area.abs() > _THINNEST)
     drawn = drawn & corners.isfinite().all(-1).all(-1)
     if near is not None or perspective:
@@ -140,7 +141,8 @@ def _at(corners: Tensor, centre: Tensor, perspective: bool, clip: bool) -> tuple
     weights = weights / weights.sum(-1, keepdim=True)
     if perspective:
         weights = weights * z.roll(-1, 1) * z.roll(-2, 1)  # over depth, times all three
-        weights = weights / weights.sum(-1, keepdim=True)
+        # Beyond where the face's plane leaves the view the sum is negative, but what is outside must stay outside.
+        weights = weights / weights.sum(-1, keepdim=True).clamp(min=1e-8)
     inside = (weights > 0).all(-1)
     if clip:
         weights = weights.clamp(min=0)
