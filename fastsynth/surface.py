@@ -30,7 +30,7 @@ from fastsynth.types import SceneBatch
 
 _CLAMP, _MIRROR = 1, 2  # wrap modes of the data model
 # Below this a triangle is edge-on: its reciprocal, squared by the gradient, must stay finite in float32.
-_EDGE_ON = 1e-18
+EDGE_ON = 1e-18
 
 
 class Hit(NamedTuple):
@@ -151,7 +151,7 @@ def intersect(corners: Tensor, ndc: Tensor, ndc_per_pixel: tuple[float, float]) 
     ahead = v0[..., 2:] > 1e-6
     relative = ray - torch.where(ahead, v0 / torch.where(ahead, v0[..., 2:], 1), 0)
     facing = dot(ray, a_d)
-    scale = 1 / torch.where(facing.abs() > _EDGE_ON, facing, _EDGE_ON)
+    scale = 1 / torch.where(facing.abs() > EDGE_ON, facing, EDGE_ON)
     numerators = torch.stack([a_u, a_v], -2)
     inside = (relative[..., None, :] * numerators).sum(-1) * scale  # u, v
     change = [(numerators[..., i] - inside * a_d[..., i : i + 1]) * scale * ndc_per_pixel[i] for i in (0, 1)]
@@ -161,7 +161,7 @@ def intersect(corners: Tensor, ndc: Tensor, ndc_per_pixel: tuple[float, float]) 
     weights = torch.cat([(1 - inside.sum(-1, keepdim=True)).clamp(min=0), inside], -1)
     depths = corners[..., 2]
     depth = (dot(v0, a_d) * scale)[..., 0]
-    depth = torch.minimum(torch.maximum(depth, depths.amin(-1).clamp(min=_EDGE_ON)), depths.amax(-1))
+    depth = torch.minimum(torch.maximum(depth, depths.amin(-1).clamp(min=EDGE_ON)), depths.amax(-1))
     return Hit(weights, change[0], change[1], depth, facing[..., 0])
 
 

@@ -11,6 +11,7 @@ from torch._subclasses import FakeTensorMode
 
 import fastsynth as fs
 import fastsynth.compat.nvdiffrast as dr
+from fastsynth.compat._pixels import seen, weights
 from fastsynth.geometry import rotation_from_axis_angle
 
 CONTEXT = dr.RasterizeCudaContext()
@@ -257,8 +258,54 @@ def test_mip_levels_of_ones_own_and_made_once(device):
     assert all(level.grad.abs().sum() > 0 for level in own)
     limited = dr.texture_construct_mip(tex, max_mip_level=1)
     assert torch.equal(dr.texture(tex, uv, None, bias, limited), dr.texture(tex, uv, None, bias, max_mip_level=1))
-    with pytest.raises(ValueError, match="level 1 must have"):
-        dr.texture(tex, uv, mip_level_bias=bias, mip=[torch.zeros(1, 4, 4, 3, device=device)])
+    for size, channels in ((4, 3), (3, 2)):
+        with pytest.raises(ValueError, match="level 1 must have"):
+            dr.texture(tex, uv, mip_level_bias=bias, mip=[torch.zeros(1, size, size, channels, device=device)])
+
+
+@pytest.mark.parametrize("boundary", ["zero", "cube"])
+@pytest.mark.parametrize("size", [1, 9, 16])
+def test_a_level_is_a_texture_of_its_own(size, boundary, device):
+    """A whole level is that level's texture, and a level between two is halfway between them."""
+    cube = boundary == "cube"
+    tex = torch.rand(2, *((6,) if cube else ()), size, size, 3, device=device)
+    at = torch.rand(2, 30, 20, 3 if cube else 2, device=device) * 4 - 2
+    levels = [tex]
+    while levels[-1].shape[-2] > 1:
+        flat = levels[-1].flatten(0, -4).movedim(-1, 1)
+        half = F.adaptive_avg_pool2d(flat, flat.shape[-1] // 2).movedim(1, -1)
+        levels.append(half.unflatten(0, tex.shape[:-3]))
+    alone = [dr.texture(level, at, boundary_mode=boundary) for level in levels]
+    for number, (fine, coarse) in enumerate(zip(alone, [*alone[1:], alone[-1]], strict=True)):
+        for part in (0.0, 0.25):
+            bias = torch.full((2, 30, 20), number + part, device=device)
+            out = dr.texture(tex, at, mip_level_bias=bias, boundary_mode=boundary)
+            torch.testing.assert_close(out, fine + part * (coarse - fine), atol=2e-5, rtol=0)
+            nearest = dr.texture(tex, at, None, bias, filter_mode="linear-mipmap-nearest", boundary_mode=boundary)
+            torch.testing.assert_close(nearest, fine, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_weights_by_triangle_are_those_by_pixel(shared, device):
+    """What is made once for each triangle says what each pixel's own intersection says."""
+    pos, tri = meshes(device)
+    clip = pos[:1] if shared else pos
+    ids = fs.ops.rasterize(pos, tri, (30, 40)).triangle_id
+    if shared:
+        ids[1] = ids[0]
+    clip.requires_grad_()
+    found, (corners, hit) = weights(clip, tri, ids), seen(clip, tri, ids)
+    there = ids >= 0
+    torch.testing.assert_close(found.first[there], hit.weights[..., 0][there], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found.second[there], hit.weights[..., 1][there], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found.second_x[there], hit.change_x[..., 0][there], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.first_y[there], -hit.change_y.sum(-1)[there], atol=1e-5, rtol=1e-4)
+    z, w = (hit.weights[..., None] * corners[..., 2:]).sum(-2).unbind(-1)
+    torch.testing.assert_close(found.depth[there], (z / w)[there], atol=1e-5, rtol=1e-5)
+    for part in found[:-1]:
+        assert part.isfinite().all()
+    ours, theirs = (torch.autograd.grad(part[there].sum(), clip)[0] for part in (found.first, hit.weights[..., 0]))
+    torch.testing.assert_close(ours, theirs, atol=1e-3 * theirs.abs().max().item(), rtol=0)
 
 
 def directions(size, device):

@@ -1,4 +1,4 @@
-"""Texture lookups with mip maps and cube maps, in differentiable torch.
+"""Texture lookups with mip maps and cube maps, on top of :func:`fastsynth.ops.texture`.
 
 Texel centres lie at (i + 0.5) / size and row 0 at v = 0. A cube map is six squares in the order +x, -x, +y, -y, +z, -z
 with the coordinates of OpenGL 4.6, table 8.19; filtering goes on across its edges. The level of detail is the binary
@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fastsynth.ops.texture import mip_chain
+from fastsynth.ops.texture import texture as plain_texture
 
 
 def cube_mip_chain(texture: Tensor, levels: int | None) -> list[Tensor]:
@@ -59,11 +61,6 @@ def _not_zero(length: Tensor) -> Tensor:
     return torch.where(length == 0, 1, length)
 
 
-def _kept(index: Tensor, size: int | Tensor) -> Tensor:
-    """Indices, the outermost ones for those outside."""
-    return index.clamp(min=0).clamp(max=size - 1)
-
-
 def _direction(face: Tensor, at: Tensor) -> Tensor:
     """The direction to a place of a face; [-1, 1] is within it."""
     s, t = at.unbind(-1)
@@ -98,88 +95,102 @@ def cube_change(direction: Tensor, face: Tensor, change: Tensor) -> Tensor:
     return torch.stack([parts[0][..., 0], parts[1][..., 0], parts[0][..., 1], parts[1][..., 1]], -1)
 
 
-class Levels:
-    """A texture's levels as one list of texels, for lookups at a level of each pixel's own.
+def with_edges(cube: Tensor) -> Tensor:
+    """Cube maps whose faces have a rim of their neighbours' texels, one below the other: [A, 6 (s + 2), s + 2, C].
+
+    Three faces meet in a corner: what would be the fourth texel there is the mean of the others.
 
     Args:
-        levels: Each float32 [A, h, w, C], or [A, 6, s, s, C] with ``boundary`` "cube"; A is 1 or B.
+        cube: float32 [A, 6, s, s, C].
+
+    Example:
+        >>> with_edges(3 * torch.arange(6.0).view(1, 6, 1, 1, 1))[0, :3, :, 0].tolist()
+        [[6.0, 6.0, 7.0], [12.0, 0.0, 15.0], [7.0, 9.0, 8.0]]
+    """
+    size, rim = cube.shape[2], _rim(cube.shape[2], cube.device)
+    texels = cube.flatten(1, 3).index_select(1, rim.flatten()).unflatten(1, rim.shape)
+    top, bottom, left, right = texels.unbind(2)  # [A, 6, s, C] each
+    corners = [
+        (row[:, :, i] + column[:, :, j] + cube[:, :, j, i]) / 3
+        for row, j in ((top, 0), (bottom, size - 1))
+        for column, i in ((left, 0), (right, size - 1))
+    ]
+    first, second, third, fourth = (corner[:, :, None] for corner in corners)
+    rows = [
+        torch.cat([first, top, second], 2)[:, :, None],
+        torch.cat([left[:, :, :, None], cube, right[:, :, :, None]], 3),
+        torch.cat([third, bottom, fourth], 2)[:, :, None],
+    ]
+    return torch.cat(rows, 2).flatten(1, 2)
+
+
+def _rim(size: int, device: torch.device) -> Tensor:
+    """Which texel of a cube map lies beyond the edges of each face: int64 [6, 4, s]; top, bottom, left, right."""
+    along = (2 * torch.arange(size, device=device) + 1) / size - 1
+    low, high = (torch.full_like(along, value) for value in (-1 - 1 / size, 1 + 1 / size))
+    at = torch.stack([torch.stack(side, -1) for side in ((along, low), (along, high), (low, along), (high, along))])
+    face = torch.arange(6, device=device)[:, None, None].expand(6, 4, size)
+    # Put back onto the cube, a texel beyond an edge falls upon the one that is next to it there.
+    beyond = _direction(face, at.expand(6, 4, size, 2))
+    other = _major(beyond)
+    scaled, length = _on_face(beyond, other)
+    x, y = ((scaled / length[..., None] + 1) / 2 * size).long().clamp(0, size - 1).unbind(-1)
+    return (other * size + y) * size + x
+
+
+class Levels:
+    """A texture's levels, for lookups at a level of each pixel's own.
+
+    Args:
+        levels: Each float32 [A, h, w, C], or [A, 6, s, s, C] with ``boundary`` "cube"; A is 1 or B. Sides are half
+            those of the level before, rounded down, and at least 1.
         boundary: "wrap", "clamp", "zero" or "cube".
     """
 
     def __init__(self, levels: Sequence[Tensor], boundary: str):
-        self.boundary = boundary
         images = max(level.shape[0] for level in levels)
-        flat = [level.flatten(1, -2).expand(images, -1, -1) for level in levels]
-        self.sizes = [(level.shape[-3], level.shape[-2]) for level in levels]
-        self.starts = [0]
-        for part in flat:
-            self.starts.append(self.starts[-1] + part.shape[1])
-        self.images, self.channels = images, levels[0].shape[-1]
-        self.texels = (flat[0] if len(flat) == 1 else torch.cat(flat, 1)).flatten(0, 1)  # [A T, C]
+        self.boundary, self.size = boundary, (levels[0].shape[-3], levels[0].shape[-2])
+        levels = [level.expand(images, *level.shape[1:]) for level in levels]
+        if boundary == "cube":
+            levels = [with_edges(level) for level in levels]
+        elif boundary == "zero":
+            levels = [F.pad(level, (0, 0, 1, 1, 1, 1)) for level in levels]
+        self.levels = levels
 
     def lookup(self, uv: Tensor, face: Tensor | None, level: Tensor | None, nearest: bool) -> Tensor:
-        """Values at coordinates [B, ..., 2] on the faces of cube maps, at levels int64 [B, ...]; None = the first."""
-        height, width, start = self._shape(level)
-        if self.boundary == "wrap":
-            uv = uv - uv.detach().floor()
-        elif self.boundary == "clamp":
-            uv = uv.clamp(0, 1)
-        else:  # so far outside nothing is different, and an index cannot overflow
-            uv = uv.clamp(-2, 3)
-        uv = uv.nan_to_num()
-        at = torch.stack([uv[..., 0] * width, uv[..., 1] * height], -1)
-        if nearest:
-            x, y = at.detach().floor().long().unbind(-1)
-            return self._tap(x, y, face, height, width, start)[0]
-        at = at - 0.5
-        low = at.detach().floor()
-        (x, y), part = low.long().unbind(-1), at - low
-        taps, corners = zip(
-            *(self._tap(x + dx, y + dy, face, height, width, start) for dy in (0, 1) for dx in (0, 1)), strict=True
-        )
-        if self.boundary == "cube":
-            # Three faces meet in a corner: what would be the fourth texel there is the mean of the others.
-            mean = sum(taps) / 3
-            taps = [torch.where(lost[..., None], mean - tap / 3, tap) for tap, lost in zip(taps, corners, strict=True)]
-        top = taps[0] + part[..., :1] * (taps[1] - taps[0])
-        bottom = taps[2] + part[..., :1] * (taps[3] - taps[2])
-        return top + part[..., 1:] * (bottom - top)
+        """Values at coordinates [B, H, W, 2] on the faces of cube maps, at levels [B, H, W]; None = the first.
 
-    def _shape(self, level: Tensor | None):
-        """Height, width and first texel of each pixel's level."""
-        if level is None or len(self.sizes) == 1:
-            return *self.sizes[0], 0
-        # Written out, since a table on the host would have to be copied to the device first.
-        chosen = []
-        for values in ([h for h, _ in self.sizes], [w for _, w in self.sizes], self.starts):
-            found = torch.full_like(level, values[0])
-            for number in range(1, len(self.sizes)):
-                found = torch.where(level == number, values[number], found)
-            chosen.append(found)
-        return tuple(chosen)
+        A level between two blends both.
+        """
+        if level is None or len(self.levels) == 1:
+            return self._in_level(uv, face, None, nearest)
+        if self.boundary in ("wrap", "clamp"):
+            return self._in_level(uv, face, level, nearest)
+        # With its rim each level has coordinates of its own.
+        lower = level.detach().floor()
+        fine = self._in_level(uv, face, lower, nearest)
+        coarse = self._in_level(uv, face, (lower + 1).clamp(max=len(self.levels) - 1), nearest)
+        return fine + (level - lower)[..., None] * (coarse - fine)
 
-    def _tap(self, x: Tensor, y: Tensor, face: Tensor | None, height, width, start) -> tuple[Tensor, Tensor]:
-        """Texels at whole coordinates [B, ...] -> [B, ..., C]; and whether they lie beyond a cube's corner."""
-        outside = (x < 0) | (x >= width) | (y < 0) | (y >= height)
-        corner = outside
-        if self.boundary == "wrap":
-            x, y = x.remainder(width), y.remainder(height)
-        elif face is None:
-            x, y = _kept(x, width), _kept(y, height)
-        else:
-            corner = ((x < 0) | (x >= width)) & ((y < 0) | (y >= height))
-            # A texel beyond an edge, put back onto the cube, falls upon the one that is next to it there.
-            beyond = _direction(face, torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / width - 1], -1))
-            other = torch.where(outside, _major(beyond), face)
-            scaled, length = _on_face(beyond, other)
-            moved = ((each / length + 1) / 2 * width for each in scaled.unbind(-1))
-            x, y = (torch.where(outside, _kept(m.long(), width), own) for m, own in zip(moved, (x, y), strict=True))
-            y = y + other * height
-        index = start + y * width + x
-        if self.images > 1:
-            first = torch.arange(self.images, device=index.device) * self.starts[-1]
-            index = index + first.view(-1, *(1,) * (index.ndim - 1))
-        values = self.texels.index_select(0, index.flatten()).unflatten(0, index.shape)
+    def _in_level(self, uv: Tensor, face: Tensor | None, level: Tensor | None, nearest: bool) -> Tensor:
         if self.boundary == "zero":
-            values = torch.where(outside[..., None], 0.0, values)
-        return values, corner
+            height, width = self._size(level)
+            x, y = uv.clamp(-2, 3).unbind(-1)  # so far outside nothing is different
+            uv = torch.stack([(x * width + 1) / (width + 2), (y * height + 1) / (height + 2)], -1)
+        elif face is not None:
+            _, side = self._size(level)
+            x, y = uv.unbind(-1)
+            uv = torch.stack([(x * side + 1) / (side + 2), (face + (y * side + 1) / (side + 2)) / 6], -1)
+        change = None
+        if level is not None:  # as that change of u per pixel which selects it
+            change = F.pad(level.exp2()[..., None] / self.levels[0].shape[2], (0, 3))
+        wrap = "repeat" if self.boundary == "wrap" else "clamp"
+        levels = self.levels if level is not None else self.levels[:1]
+        return plain_texture(levels, uv.nan_to_num(), change, wrap, "nearest" if nearest else "linear")
+
+    def _size(self, level: Tensor | None) -> tuple[float | Tensor, float | Tensor]:
+        """Height and width of each pixel's level [texels]."""
+        if level is None:
+            return self.size
+        height, width = ((side * (-level).exp2()).floor().clamp(min=1) for side in self.size)
+        return height, width

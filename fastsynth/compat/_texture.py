@@ -97,13 +97,11 @@ def texture(
             levels += mip.levels[1:] if isinstance(mip, TextureMips) else list(mip)
         levels = levels[: None if max_mip_level is None else max_mip_level + 1]
     for number, level in enumerate(levels):
-        if (
-            level.shape[0] not in (1, sizes["B"])
-            or level.shape[1:-3] + level.shape[-1:] != tex.shape[1:-3] + tex.shape[-1:]
-        ):
+        sides = [max(1, side >> number) for side in tex.shape[-3:-1]]
+        if level.shape[0] not in (1, sizes["B"]) or level.shape[1:] != (*tex.shape[1:-3], *sides, tex.shape[-1]):
             raise ValueError(
-                f"texture(): level {number} must have 1 image or B = {sizes['B']} as `uv` has, and the channels of "
-                f"`tex`, but has {list(level.shape)} where `tex` has {list(tex.shape)}."
+                f"texture(): level {number} must have 1 image or B = {sizes['B']} as `uv` has, {number} times half the "
+                f"sides of `tex` and its channels, but has {list(level.shape)} where `tex` has {list(tex.shape)}."
             )
     packed = Levels(levels, boundary_mode)
     if cube:
@@ -118,21 +116,18 @@ def texture(
 def _lookup(
     packed: Levels, uv: Tensor, uv_da: Tensor | None, mip_level_bias: Tensor | None, filter_mode: str
 ) -> Tensor:
-    last = len(packed.sizes) - 1
+    last = len(packed.levels) - 1
     face, at = cube_face(uv) if packed.boundary == "cube" else (None, uv)
     if "mipmap" not in filter_mode:
         return packed.lookup(at, face, None, filter_mode == "nearest")
     level = torch.zeros_like(uv[..., 0])
     if uv_da is not None:
         change = cube_change(uv, face, uv_da) if face is not None else uv_da
-        height, width = packed.sizes[0]
+        height, width = packed.size
         level = footprint_level(torch.cat([change[..., :2] * width, change[..., 2:] * height], -1))
     if mip_level_bias is not None:
         level = level + mip_level_bias
     level = level.nan_to_num().clamp(0, last)
     if filter_mode == "linear-mipmap-nearest":
-        return packed.lookup(at, face, (level.detach() + 0.5).floor().long().clamp(max=last), False)
-    lower = level.detach().floor().long()
-    fine = packed.lookup(at, face, lower, False)
-    coarse = packed.lookup(at, face, (lower + 1).clamp(max=last), False)
-    return fine + (level - lower)[..., None] * (coarse - fine)
+        level = (level.detach() + 0.5).floor().clamp(max=last)
+    return packed.lookup(at, face, level, False)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fastsynth import ops
 from fastsynth._expect import expect
-from fastsynth.compat._pixels import seen
+from fastsynth.compat._pixels import weights
 from fastsynth.compat._texture import TextureMips, texture, texture_construct_mip
 from fastsynth.ops.antialias import corner_values
 
@@ -165,17 +165,14 @@ def _clip_space(op: str, pos: Tensor, tri: Tensor, ranges: Tensor | None) -> tup
 def _fragments(clip: Tensor, tri: Tensor, ids: Tensor, output_db: bool, grad_db: bool) -> tuple[Tensor, Tensor]:
     if not len(tri):
         return clip.new_zeros(*ids.shape, 4), clip.new_zeros(*ids.shape, 4 if output_db else 0)
-    corners, hit = seen(clip, tri, ids)
-    there = (ids >= 0)[..., None]
-    z, w = (hit.weights.detach()[..., None] * corners.detach()[..., 2:]).sum(-2).unbind(-1)
-    depth = z / torch.where(w == 0, 1, w)
-    rast = torch.where(there, torch.cat([hit.weights[..., :2], depth[..., None]], -1), 0)
-    rast = torch.cat([rast, _encode(ids)[..., None]], -1)
+    found = weights(clip, tri, ids)
+    there = ids >= 0
+    rast = [torch.where(there, part, 0) for part in (found.first, found.second, found.depth)]
+    rast = torch.stack([*rast, _encode(ids)], -1)
     if not output_db:
         return rast, clip.new_zeros(*ids.shape, 0)
-    u = [-change.sum(-1) for change in (hit.change_x, hit.change_y)]  # weights sum to 1
-    rast_db = torch.stack([*u, hit.change_x[..., 0], hit.change_y[..., 0]], -1)
-    rast_db = torch.where(there, rast_db, 0)
+    rast_db = torch.stack([found.first_x, found.first_y, found.second_x, found.second_y], -1)
+    rast_db = torch.where(there[..., None], rast_db, 0)
     return rast, rast_db if grad_db else rast_db.detach()
 
 

@@ -5,13 +5,15 @@ Meshes and cameras are PyTorch3D's own, or whatever has the few methods that are
 ``faces_list``; ``get_world_to_view_transform``, ``transform_points_ndc``, ``is_perspective`` and ``get_znear``. Its
 normalised device coordinates have +x left and +y up, and reach from -1 to 1 along the image's shorter side.
 
-Coverage is exact and hard: a pixel belongs to a face or not (no blur), and every pixel on an edge to exactly one face.
+Without blur coverage is exact and hard: a pixel belongs to a face or not, and every pixel on an edge to exactly one
+face. With it all faces near a pixel are found in torch, which takes longer.
 How the two differ: ``docs/howto/from_pytorch3d.md``.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,6 +23,7 @@ from torch import Tensor, nn
 
 from fastsynth import ops
 from fastsynth._expect import expect
+from fastsynth.compat._blurred import near_faces
 from fastsynth.compat._pixels import pixel_centres, seen
 from fastsynth.ops.antialias import corner_values, without_z
 
@@ -48,7 +51,7 @@ class Fragments:
     pix_to_face: Tensor  #: rows of all meshes' faces one after another, int64 [N, H, W, K]
     zbuf: Tensor  #: depth in the camera's frame, float32 [N, H, W, K]
     bary_coords: Tensor  #: weights of the corners, float32 [N, H, W, K, 3]
-    dists: Tensor  #: minus the square of the distance to the nearest edge in the image [NDC], float32 [N, H, W, K]
+    dists: Tensor  #: square of the distance to the face's edge [NDC], negative inside it, float32 [N, H, W, K]
 
     def detach(self) -> Fragments:
         """The same without gradients."""
@@ -64,13 +67,13 @@ class RasterizationSettings:
     """
 
     image_size: int | tuple[int, int] = 256  #: one side, or height and width
-    blur_radius: float = 0.0  #: only 0
+    blur_radius: float = 0.0  #: square of the distance within which a face counts as seen [NDC]
     faces_per_pixel: int = 1  #: K
     bin_size: int | None = None
     max_faces_opengl: int = 10_000_000
     max_faces_per_bin: int | None = None
     perspective_correct: bool | None = None  #: None = what the camera is
-    clip_barycentric_coords: bool | None = None  #: weights always lie in [0, 1]
+    clip_barycentric_coords: bool | None = None  #: keep weights in [0, 1]; None = with blur; without they always are
     cull_backfaces: bool = False
     z_clip_value: float | None = None  #: None = half the camera's `znear`, in perspective
     cull_to_frustum: bool = False
@@ -120,6 +123,7 @@ class MeshRasterizer(nn.Module):
         perspective = settings.perspective_correct
         if perspective is None:
             perspective = bool(cameras.is_perspective())
+        clip = settings.clip_barycentric_coords
         near = settings.z_clip_value
         if near is None and perspective:
             near = cameras.get_znear()
@@ -132,6 +136,7 @@ class MeshRasterizer(nn.Module):
                 meshes_world.faces_list(),
                 settings.image_size,
                 settings.blur_radius,
+                settings.blur_radius > 0 if clip is None else clip,
                 settings.faces_per_pixel,
                 perspective,
                 settings.cull_backfaces,
@@ -159,12 +164,12 @@ def rasterize_meshes(
     Args:
         meshes: N meshes.
         image_size: One side, or height and width.
-        blur_radius: Only 0.
+        blur_radius: Square of the distance within which a face counts as seen [NDC].
         faces_per_pixel: K.
         bin_size: Ignored.
         max_faces_per_bin: Ignored.
         perspective_correct: Are faces flat in space, or is depth linear in the image?
-        clip_barycentric_coords: Ignored: weights always lie in [0, 1].
+        clip_barycentric_coords: With blur, keep weights in [0, 1]; without, they always are.
         cull_backfaces: Leave out faces that look away.
         z_clip_value: Depth at which faces are cut.
         cull_to_frustum: Ignored: what is outside is never drawn.
@@ -172,8 +177,9 @@ def rasterize_meshes(
     Returns:
         The four tensors of :class:`Fragments`.
     """
-    del bin_size, max_faces_per_bin, clip_barycentric_coords, cull_to_frustum
-    settings = (image_size, blur_radius, faces_per_pixel, perspective_correct, cull_backfaces, z_clip_value)
+    del bin_size, max_faces_per_bin, cull_to_frustum
+    settings = (image_size, blur_radius, clip_barycentric_coords, faces_per_pixel, perspective_correct)
+    settings = (*settings, cull_backfaces, z_clip_value)
     return _rasterize("rasterize_meshes", meshes.verts_padded(), meshes.faces_list(), *settings, eps=_NEAREST)
 
 
@@ -183,6 +189,7 @@ def _rasterize(
     faces_list: list[Tensor],
     image_size: int | Sequence[int],
     blur_radius: float,
+    clip_weights: bool,
     faces_per_pixel: int,
     perspective: bool,
     cull_backfaces: bool,
@@ -190,11 +197,8 @@ def _rasterize(
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     height, width = (image_size, image_size) if isinstance(image_size, int) else (int(side) for side in image_size)
-    if blur_radius != 0:
-        raise ValueError(
-            f"{op}(): `blur_radius` must be 0, but is {blur_radius}: a pixel belongs to a face or not. For a gradient "
-            "of silhouettes blend the shaded image with fastsynth.ops.antialias() instead."
-        )
+    if not 0 <= blur_radius < math.inf:
+        raise ValueError(f"{op}(): `blur_radius` must be 0 or more, but is {blur_radius}.")
     if faces_per_pixel < 1:
         raise ValueError(f"{op}(): `faces_per_pixel` must be 1 or more, but is {faces_per_pixel}.")
     expect(op, verts_padded=(points, "N V 3", torch.float32))
@@ -206,6 +210,11 @@ def _rasterize(
         empty = points.new_full((len(points), height, width, layers), -1.0) + 0 * points.sum()
         return empty.long(), empty, empty[..., None].expand(*empty.shape, 3), empty
     faces = torch.cat(list(faces_list)).to(torch.int32)
+    if blur_radius > 0:
+        meshes = torch.arange(len(counts), device=points.device)
+        mesh = meshes.repeat_interleave(torch.tensor(counts, device=points.device), output_size=len(faces))
+        shape = (height, width), blur_radius, layers
+        return near_faces(points, faces, mesh, *shape, perspective, clip_weights, cull_backfaces, near)
     ranges = torch.tensor([[sum(counts[:i]), count] for i, count in enumerate(counts)], dtype=torch.int32)
     ranges = ranges.to(points.device, non_blocking=True)
     # In its coordinates the shorter side reaches from -1 to 1; in clip space both do, +x right and +y down.
