@@ -162,23 +162,32 @@ FS_HD q to_long(f a, int half) {
   const __m512 x = (__m512)a;
   return (q)_mm512_cvttps_epi64(half ? _mm512_extractf32x8_ps(x, 1) : _mm512_castps512_ps256(x));
 }
-// The lanes' three numbers as whole ones, a row of four for each.
-FS_HD void rows_of_long(f x, f y, f z, int64_t (&row)[16][4]) {
+// Rows of four from three columns: in each quarter of vector j, the row of its lane j.
+FS_HD void quarters(f x, f y, f z, f (&row)[4]) {
   const __m512 none = _mm512_setzero_ps();
   const __m512d low[2] = {_mm512_castps_pd(_mm512_unpacklo_ps((__m512)x, (__m512)y)),
                           _mm512_castps_pd(_mm512_unpacklo_ps((__m512)z, none))},
                 high[2] = {_mm512_castps_pd(_mm512_unpackhi_ps((__m512)x, (__m512)y)),
                            _mm512_castps_pd(_mm512_unpackhi_ps((__m512)z, none))};
-  const __m512d each[4] = {_mm512_unpacklo_pd(low[0], low[1]), _mm512_unpackhi_pd(low[0], low[1]),
-                           _mm512_unpacklo_pd(high[0], high[1]), _mm512_unpackhi_pd(high[0], high[1])};
+  row[0] = (f)_mm512_unpacklo_pd(low[0], low[1]);
+  row[1] = (f)_mm512_unpackhi_pd(low[0], low[1]);
+  row[2] = (f)_mm512_unpacklo_pd(high[0], high[1]);
+  row[3] = (f)_mm512_unpackhi_pd(high[0], high[1]);
+}
+// Two times three numbers of every lane as whole ones: a row of eight for each, three and a zero twice. A row is stored
+// at once, as it will be loaded.
+FS_HD void rows_of_long(const f (&a)[3], const f (&b)[3], int64_t (&rows)[16][8]) {
+  f of_a[4], of_b[4];
+  quarters(a[0], a[1], a[2], of_a);
+  quarters(b[0], b[1], b[2], of_b);
 #pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {  // lanes j, j + 4, j + 8, j + 12
-    const __m512i first = (__m512i)to_long((f)each[j], 0), second = (__m512i)to_long((f)each[j], 1);
-    _mm256_store_si256((__m256i*)row[j], _mm512_castsi512_si256(first));
-    _mm256_store_si256((__m256i*)row[j + 4], _mm512_extracti64x4_epi64(first, 1));
-    _mm256_store_si256((__m256i*)row[j + 8], _mm512_castsi512_si256(second));
-    _mm256_store_si256((__m256i*)row[j + 12], _mm512_extracti64x4_epi64(second, 1));
-  }
+  for (int j = 0; j < 4; ++j)
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      const __m512i first = (__m512i)to_long(of_a[j], half), second = (__m512i)to_long(of_b[j], half);
+      _mm512_store_si512(rows[j + 8 * half], _mm512_inserti64x4(first, _mm512_castsi512_si256(second), 1));
+      _mm512_store_si512(rows[j + 8 * half + 4], _mm512_shuffle_i64x2(first, second, 0xee));
+    }
 }
 FS_HD int64_t sum_of(q a) { return _mm512_reduce_add_epi64((__m512i)a); }
 

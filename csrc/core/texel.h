@@ -72,6 +72,24 @@ struct Taps {
   I row[2], column[2];  // where they lie: row + column
   T width, height;      // of the level
 
+  // Of levels of w x h texels, whose first texels are `first`.
+  template <class M>
+  FS_HD void read(const Textures& textures, int wrap, I first, I w, I h, T u, T v, M active) {
+    width = to_float(w);
+    height = to_float(h);
+    const T x = u * width - T(0.5f), y = v * height - T(0.5f);
+    const T left_of = floor(x), top_of = floor(y);
+    part_x = x - left_of;
+    part_y = y - top_of;
+    const I left = as_whole(left_of), top = as_whole(top_of);
+    column[0] = wrapped(left, w, wrap);
+    column[1] = wrapped(left + I(1), w, wrap);
+    row[0] = first + multiply(wrapped(top, h, wrap), w);
+    row[1] = first + multiply(wrapped(top + I(1), h, wrap), w);
+    gather_two(textures.texels, row[0], column[0], column[1], active, texel[0], texel[1]);
+    gather_two(textures.texels, row[1], column[0], column[1], active, texel[2], texel[3]);
+  }
+
   FS_HD Color<T> blended(bool decode) const {
     const auto upper = mix(unpack<T>(texel[0], decode), unpack<T>(texel[1], decode), part_x);
     const auto lower = mix(unpack<T>(texel[2], decode), unpack<T>(texel[3], decode), part_x);
@@ -79,39 +97,8 @@ struct Taps {
   }
 };
 
-// Reads four taps of levels of width x height texels, whose first texels are `first`.
-template <class T, class I, class M>
-FS_HD Taps<T, I> read_taps(const Textures& textures, int wrap, I first, I width, I height, T u, T v, M active) {
-  const T x = u * to_float(width) - T(0.5f), y = v * to_float(height) - T(0.5f);
-  const T left_of = floor(x), top_of = floor(y);
-  const I left = as_whole(left_of), top = as_whole(top_of);
-  const I x0 = wrapped(left, width, wrap), x1 = wrapped(left + I(1), width, wrap);
-  const I y0 = first + multiply(wrapped(top, height, wrap), width),
-          y1 = first + multiply(wrapped(top + I(1), height, wrap), width);
-  Taps<T, I> taps;
-  taps.row[0] = y0;
-  taps.row[1] = y1;
-  taps.column[0] = x0;
-  taps.column[1] = x1;
-  taps.width = to_float(width);
-  taps.height = to_float(height);
-  gather_two(textures.texels, y0, x0, x1, active, taps.texel[0], taps.texel[1]);
-  gather_two(textures.texels, y1, x0, x1, active, taps.texel[2], taps.texel[3]);
-  taps.part_x = x - left_of;
-  taps.part_y = y - top_of;
-  return taps;
-}
-
-// The same in one level. The texture is the same in all lanes, the level is not.
-template <class T, class I, class M>
-FS_HD Taps<T, I> taps_at(const Textures& textures, int32_t texture, I level, T u, T v, M active) {
-  const int32_t* info = textures.info + 4 * texture;
-  const I width = max(shift_right(I(info[0]), level), I(1)), height = max(shift_right(I(info[1]), level), I(1));
-  const I first = lookup_16(textures.offsets + kMaxLevels * texture, level);
-  return read_taps(textures, info[3], first, width, height, u, v, active);
-}
-
 // A trilinear lookup between its reads and its arithmetic: texels take their time to come, and other work fits in.
+// What is read is written in place, as copies of so many vectors go through memory.
 template <class T, class I>
 struct Lookup {
   Taps<T, I> fine, coarse;
@@ -122,38 +109,46 @@ struct Lookup {
     const Color<T> near = fine.blended(decode);
     return blends ? mix(near, coarse.blended(decode), part) : near;
   }
-};
 
-// `mips` false: level 0 only.
-template <class T, class M>
-FS_HD auto look_up(const Textures& textures, int32_t texture, const Uv<T>& uv, bool mips, M active) {
-  using I = decltype(floor_int(uv.u));
-  const int32_t* info = textures.info + 4 * texture;
-  const T u = turned(uv.u, info[3]), v = turned(uv.v, info[3]);
-  Lookup<T, I> lookup;
-  lookup.blends = false;
-  if (!mips || info[2] <= 1) {
-    const I first(textures.offsets[kMaxLevels * texture]);
-    lookup.fine = read_taps(textures, info[3], first, I(info[0]), I(info[1]), u, v, active);
-    return lookup;
+  // `mips` false: level 0 only. The texture is the same in all lanes, the level is not.
+  template <class M>
+  FS_HD void read(const Textures& textures, int32_t texture, const Uv<T>& uv, bool mips, M active) {
+    const int32_t* info = textures.info + 4 * texture;
+    const T u = turned(uv.u, info[3]), v = turned(uv.v, info[3]);
+    blends = false;
+    if (!mips || info[2] <= 1) {
+      const I first(textures.offsets[kMaxLevels * texture]);
+      return fine.read(textures, info[3], first, I(info[0]), I(info[1]), u, v, active);
+    }
+    const T width = to_float(I(info[0])), height = to_float(I(info[1]));
+    const T ax = uv.u_x * width, ay = uv.v_x * height, bx = uv.u_y * width, by = uv.v_y * height;
+    const T footprint = max(max(ax * ax + ay * ay, bx * bx + by * by), T(1e-12f));
+    const T level = min(max(T(0.5f) * log2_of(min(footprint, T(1e30f))), T(0.0f)), T(float(info[2] - 1)));
+    const T below = floor(level);
+    const I lower = as_whole(below);
+    part = level - below;
+    read_level(fine, textures, texture, lower, u, v, active);
+    const auto between = active & (part > T(0.0f));
+    blends = any(between);
+    if (blends) read_level(coarse, textures, texture, min(lower + I(1), I(info[2] - 1)), u, v, between);
   }
-  const T width = to_float(I(info[0])), height = to_float(I(info[1]));
-  const T ax = uv.u_x * width, ay = uv.v_x * height, bx = uv.u_y * width, by = uv.v_y * height;
-  const T footprint = max(max(ax * ax + ay * ay, bx * bx + by * by), T(1e-12f));
-  const T level = min(max(T(0.5f) * log2_of(min(footprint, T(1e30f))), T(0.0f)), T(float(info[2] - 1)));
-  const T below = floor(level);
-  const I lower = as_whole(below);
-  lookup.part = level - below;
-  lookup.fine = taps_at(textures, texture, lower, u, v, active);
-  const auto between = active & (lookup.part > T(0.0f));
-  lookup.blends = any(between);
-  if (lookup.blends) lookup.coarse = taps_at(textures, texture, min(lower + I(1), I(info[2] - 1)), u, v, between);
-  return lookup;
-}
+
+ private:
+  template <class M>
+  static FS_HD void read_level(Taps<T, I>& taps, const Textures& textures, int32_t texture, I level, T u, T v,
+                               M active) {
+    const int32_t* info = textures.info + 4 * texture;
+    const I width = max(shift_right(I(info[0]), level), I(1)), height = max(shift_right(I(info[1]), level), I(1));
+    const I first = lookup_16(textures.offsets + kMaxLevels * texture, level);
+    taps.read(textures, info[3], first, width, height, u, v, active);
+  }
+};
 
 template <class T, class M>
 FS_HD Color<T> sample(const Textures& textures, int32_t texture, const Uv<T>& uv, bool decode, bool mips, M active) {
-  return look_up(textures, texture, uv, mips, active).color(decode);
+  Lookup<T, decltype(floor_int(uv.u))> lookup;
+  lookup.read(textures, texture, uv, mips, active);
+  return lookup.color(decode);
 }
 
 }  // namespace fastsynth

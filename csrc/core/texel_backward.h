@@ -9,20 +9,16 @@ namespace fastsynth {
 // The colours of four taps, and what is made of them.
 template <class T>
 struct TapColors {
-  Vec3<T> at[4];
+  Vec3<T> at[4], blended;
 
-  TapColors() = default;
   template <class I>
-  FS_HD TapColors(const Taps<T, I>& taps, bool decode) {
+  FS_HD void read(const Taps<T, I>& taps, bool decode) {
     for (int i = 0; i < 4; ++i) {
       const Color<T> c = unpack<T>(taps.texel[i], decode);
       at[i] = {c.r, c.g, c.b};
     }
-  }
-  template <class I>
-  FS_HD Vec3<T> blended(const Taps<T, I>& taps) const {
     const Vec3<T> upper = at[0] + (at[1] - at[0]) * taps.part_x, lower = at[2] + (at[3] - at[2]) * taps.part_x;
-    return upper + (lower - upper) * taps.part_y;
+    blended = upper + (lower - upper) * taps.part_y;
   }
 };
 
@@ -30,19 +26,19 @@ struct TapColors {
 template <class T, class I>
 struct LookupBackward {
   Lookup<T, I> lookup;
-  bool decode;
   TapColors<T> fine, coarse;
-  Vec3<T> near, far;
+  bool decode;
 
-  LookupBackward() = default;
-  FS_HD LookupBackward(const Lookup<T, I>& lookup_, bool decode_) : lookup(lookup_), decode(decode_) {
-    fine = TapColors<T>(lookup.fine, decode);
-    near = fine.blended(lookup.fine);
-    if (!lookup.blends) return;
-    coarse = TapColors<T>(lookup.coarse, decode);
-    far = coarse.blended(lookup.coarse);
+  template <class M>
+  FS_HD void read(const Textures& textures, int32_t texture, const Uv<T>& uv, bool mips, bool decode_, M active) {
+    lookup.read(textures, texture, uv, mips, active);
+    decode = decode_;
+    fine.read(lookup.fine, decode);
+    if (lookup.blends) coarse.read(lookup.coarse, decode);
   }
-  FS_HD Vec3<T> color() const { return lookup.blends ? near + (far - near) * lookup.part : near; }
+  FS_HD Vec3<T> color() const {
+    return lookup.blends ? fine.blended + (coarse.blended - fine.blended) * lookup.part : fine.blended;
+  }
 
   // Adds to the gradients of the coordinates and of their change per pixel.
   FS_HD void to_uv(Vec3<T> grad, const int32_t* info, const Uv<T>& uv, Uv<T>& grad_uv) const {
@@ -53,7 +49,7 @@ struct LookupBackward {
     const T zero(0.0f), width{float(info[0])}, height{float(info[1])};
     const T ax = uv.u_x * width, ay = uv.v_x * height, bx = uv.u_y * width, by = uv.v_y * height;
     const T a = ax * ax + ay * ay, b = bx * bx + by * by;
-    const T level = select(lookup.part > zero, dot(grad, far - near), zero);
+    const T level = select(lookup.part > zero, dot(grad, coarse.blended - fine.blended), zero);
     const T each = level * T(1.44269504f) / max(max(a, b), T(1e-12f));
     const auto a_longer = a > b;
     const T for_a = select(a_longer, each, zero), for_b = select(a_longer, zero, each);
@@ -62,7 +58,14 @@ struct LookupBackward {
     grad_uv.u_y = grad_uv.u_y + for_b * bx * width;
     grad_uv.v_y = grad_uv.v_y + for_b * by * height;
   }
-  // Calls add(place, gradient of the coded values) for every texel.
+  // Calls body(the first of two places side by side) for all texels.
+  template <class F>
+  FS_HD void for_places(const F& body) const {
+    for (int i = 0; i < 2; ++i) body(lookup.fine.row[i] + lookup.fine.column[0]);
+    if (!lookup.blends) return;
+    for (int i = 0; i < 2; ++i) body(lookup.coarse.row[i] + lookup.coarse.column[0]);
+  }
+  // Calls add(two places side by side in a row of texels, the gradients of their coded values) for all texels.
   template <class Add>
   FS_HD void to_texels(Vec3<T> grad, const Add& add) const {
     if (!lookup.blends) return level_to_texels(lookup.fine, grad, add);
@@ -81,14 +84,15 @@ struct LookupBackward {
   FS_HD void level_to_texels(const Taps<T, I>& taps, Vec3<T> grad, const Add& add) const {
     const T one(1.0f), right = taps.part_x, left = one - right, lower = taps.part_y, upper = one - lower;
     const T weight[4] = {left * upper, right * upper, left * lower, right * lower};
+    Vec3<T> to[4];
     for (int i = 0; i < 4; ++i) {
-      Vec3<T> to = grad * weight[i];
-      if (decode) {
-        const Color<T> c = unpack<T>(taps.texel[i], false);
-        to = {to.x * srgb_decode_slope(c.r), to.y * srgb_decode_slope(c.g), to.z * srgb_decode_slope(c.b)};
-      }
-      add(taps.row[i / 2] + taps.column[i % 2], to);
+      to[i] = grad * weight[i];
+      if (!decode) continue;
+      const Color<T> c = unpack<T>(taps.texel[i], false);
+      to[i] = {to[i].x * srgb_decode_slope(c.r), to[i].y * srgb_decode_slope(c.g), to[i].z * srgb_decode_slope(c.b)};
     }
+    for (int i = 0; i < 2; ++i)
+      add(taps.row[i] + taps.column[0], taps.row[i] + taps.column[1], to[2 * i], to[2 * i + 1]);
   }
 };
 

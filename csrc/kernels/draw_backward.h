@@ -92,9 +92,10 @@ struct DrawBackward : DrawGradients {
         return;
       }
       const Uv<Float> uv = photo_uv(look, image, across, down, float(width), float(height));
-      const auto lookup = look_up(look.photos, photo, uv, look.mips != 0, empty);
+      LookupBackward<Float, Int> lookup;
+      lookup.read(look.photos, photo, uv, look.mips != 0, look.tone != kToneLinear, empty);
       Uv<Float> to{Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f)};
-      LookupBackward(lookup, look.tone != kToneLinear).to_uv(back, look.photos.info + 4 * photo, uv, to);
+      lookup.to_uv(back, look.photos.info + 4 * photo, uv, to);
       const Float by_width = to.u_x * Float(1.0f / float(width)), by_height = to.v_y * Float(1.0f / float(height));
       sums.add(kCropRow, to.u * (one - across) - by_width);
       sums.add(kCropRow + 1, to.v * (one - down) - by_height);
@@ -116,7 +117,7 @@ struct DrawBackward : DrawGradients {
     const int64_t instance = image * scene.instances + n;
     const Prepared& p = prepared[instance];
     const Int face = picture.triangle(picture.inside);
-    const MetFace<Tile> met(*this, p, face, picture.ndc_x(), picture.ndc_y(), same);
+    const MetFace<Tile> met(*this, image, p, face, picture.ndc_x(), picture.ndc_y(), same);
     const Vec3<Float> g = picture.color(grad, 0, 0, same);
     // Of the material point in clip space.
     Vec3<Float> moved = zero_vector<Float>();

@@ -179,8 +179,7 @@ FS_APART Vec3<typename Tile::Float> edges(Tile& tile, const DrawView& d, const f
       const FaceBeside<Tile> there(d, d.prepared[image * d.scene.instances + m], rows, picture.ndc_x(dx),
                                    picture.ndc_y(dy), per_x, per_y);
       const Float there_slope = there.plane.slope_x * Float(float(dx)) + there.plane.slope_y * Float(float(dy));
-      // How much the inverse depth changes when a point comes nearer by the breadth of a pixel.
-      const Float breadth = met.plane.inverse * Float(1.0f / (d.scene.intrinsics[9 * image + 4] * float(d.height)));
+      const Float breadth = met.breadth;
       Float margin = zero;
       Float share(1.0f);
       if (m == n) {

@@ -26,9 +26,10 @@ struct MetFace {
   Float u[3], v[3];
   TileSeen<Tile> seen;
   FacePlane<Float> plane;
+  Float breadth;  // how much the inverse depth changes when a point comes nearer by the breadth of a pixel
 
-  FS_KERNEL MetFace(const DrawView& d, const Prepared& prepared, typename Tile::Int face, Float ndc_x, Float ndc_y,
-                    typename Tile::Mask active)
+  FS_KERNEL MetFace(const DrawView& d, int64_t image, const Prepared& prepared, typename Tile::Int face, Float ndc_x,
+                    Float ndc_y, typename Tile::Mask active)
       : rows(d.assets.faces, face, active) {
     const float per_x = 2.0f / float(d.width), per_y = 2.0f / float(d.height);
     Vec3<Float> clip[3];
@@ -43,6 +44,7 @@ struct MetFace {
       clip[i] = prepared.clip.point(p[i]);
     }
     plane = FacePlane<Float>(clip, ndc_x, ndc_y, per_x, per_y);
+    breadth = plane.inverse * Float(1.0f / (d.scene.intrinsics[9 * image + 4] * float(d.height)));
     seen.hit = intersect(clip[0], clip[1], clip[2], ndc_x, ndc_y, per_x, per_y);
     seen.a = rows.corner(0);
     seen.b = rows.corner(1);
@@ -53,6 +55,25 @@ struct MetFace {
     seen.uv = uv_at(u, v, seen.hit);
   }
 };
+
+// How much of what a surface looks like moves with its point: all, but where a curved surface turns away from the eye.
+// There it is faces thinner than a pixel, each of which moves by the tangent of its angle to the picture. That has a
+// mean over the pixels, but no variance: the few that are nearly edge-on would drown all others. So it is held, at the
+// tangent kGrazing, for faces over which the weights of the corners change by more than kThin a pixel. See
+// docs/design/0006-gradients.md.
+constexpr float kGrazing = 3.0f, kThin = 0.5f;
+template <class Tile>
+FS_KERNEL typename Tile::Float held_at_grazing(const MetFace<Tile>& met) {
+  using Float = typename Tile::Float;
+  const auto& hit = met.seen.hit;
+  const auto square = [](Float x, Float y) { return x * x + y * y; };
+  const Float tangent_2 = square(met.plane.slope_x, met.plane.slope_y) / (met.breadth * met.breadth);
+  const Float change_2 = max(max(square(hit.w1_x, hit.w1_y), square(hit.w2_x, hit.w2_y)),
+                             square(hit.w1_x + hit.w2_x, hit.w1_y + hit.w2_y));
+  const Float least_2(1e-12f),
+      held_2 = max(Float(kGrazing * kGrazing) / max(tangent_2, least_2), Float(kThin * kThin) / max(change_2, least_2));
+  return min(sqrt(held_2), Float(1.0f));
+}
 
 // Gradient of linear light `c` from that of the picture; adds that of the gain.
 template <class Float, class Mask>
@@ -120,11 +141,12 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
   s.metallic = Float(m[4]);
   s.roughness = Float(m[5]);
   if (texture >= 0) {
-    lookup = {look_up(assets.textures, texture, seen.uv, mips, sums.active), decode};
+    lookup.read(assets.textures, texture, seen.uv, mips, decode, sums.active);
     texel = lookup.color();
+    if (d.texel_grad) lookup.for_places([&](Int place) { tile.expect_rows(d.texel_grad, place, sums.active); });
   }
   if (gloss_texture >= 0) {
-    gloss_lookup = {look_up(assets.textures, gloss_texture, seen.uv, mips, sums.active), false};
+    gloss_lookup.read(assets.textures, gloss_texture, seen.uv, mips, false, sums.active);
     gloss_texel = gloss_lookup.color();
     s.roughness = s.roughness * gloss_texel.y;
     s.metallic = s.metallic * gloss_texel.z;
@@ -158,8 +180,8 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
                                own_metallic ? Float(0.0f) : back.metallic * Float(m[4])};
   if (d.texel_grad) {
     const Float scale(power_of_two(unit_exponent(as_float(*d.largest), bits_of_terms(kTexelTerms))));
-    const auto add = [&](Int place, Vec3<Float> value) {
-      tile.add_rows(d.texel_grad, place, {value.x * scale, value.y * scale, value.z * scale}, sums.active);
+    const auto add = [&](Int first, Int second, Vec3<Float> a, Vec3<Float> b) {
+      tile.add_rows(d.texel_grad, first, second, a * scale, b * scale, sums.active);
     };
     if (texture >= 0) tile.in_turn(texture, [&] { lookup.to_texels(grad_texel, add); });
     if (gloss_texture >= 0) tile.in_turn(gloss_texture, [&] { gloss_lookup.to_texels(grad_gloss, add); });
@@ -184,6 +206,7 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
   // Weight k at a pixel with the ray through the point P moves by -(corner_k - weight_k unit) . dP. So does its change
   // from pixel to pixel, which is the same formula's, with P changing along.
   Vec3<Float> moved = zero, moved_x = zero, moved_y = zero;
+  const Float held = held_at_grazing(met);
   const Float weight[3] = {seen.hit.w0, seen.hit.w1, seen.hit.w2};
   const Float weight_x[3] = {Float(0.0f), seen.hit.w1_x, seen.hit.w2_x},
               weight_y[3] = {Float(0.0f), seen.hit.w1_y, seen.hit.w2_y};
@@ -194,7 +217,7 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
     if (placed) grad_weight = grad_weight + dot(grad_position, met.p[k] - met.p[0]);
     if (assets.vertex_colors) grad_weight = grad_weight + dot(grad_between, coded[k] - coded[0]);
     const Vec3<Float> away = met.plane.unit * weight[k] - met.plane.corner[k - 1];
-    moved = moved + away * grad_weight;
+    moved = moved + away * (grad_weight * held);
     if (!blends) continue;
     const Float grad_x = grad_uv.u_x * du + grad_uv.v_x * dv, grad_y = grad_uv.u_y * du + grad_uv.v_y * dv;
     moved = moved + met.plane.unit * (weight_x[k] * grad_x + weight_y[k] * grad_y);

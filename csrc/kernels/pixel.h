@@ -109,7 +109,7 @@ FS_HD Vec3<T> surface_radiance(const AssetView& assets, const LookView& look, co
   const Uv<T>& uv = seen.uv;
   const bool mips = look.mips != 0;
   Lookup<T, I> lookup;
-  if (texture >= 0) lookup = look_up(assets.textures, texture, uv, mips, active);
+  if (texture >= 0) lookup.read(assets.textures, texture, uv, mips, active);
   s.normal = seen_normal(p, seen);
   if (gloss || lights.local) s.position = p.world.point(seen.position);
   if (gloss) s.to_eye = normalize(spread<T>(eye) - s.position);

@@ -2,7 +2,7 @@
 // decides visibility. Integers only, so the result does not depend on the order.
 #pragma once
 
-#include "../core/wide.h"
+#include "../core/vec.h"
 
 namespace fastsynth {
 

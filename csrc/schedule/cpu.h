@@ -109,27 +109,28 @@ struct CpuTile : SixteenLanes {
       for (int32_t k = 0; k < count; ++k) out[first + k] = sum[k];
     }
   }
-  // Adds each lane's three numbers, in units, to the row of four that it names; within in_turn().
-  FS_HD void add_rows(int64_t* p, Int row, const Float (&scaled)[3], Mask active) {
-    // Inactive lanes add zeros to an active one's.
+  // Where add_rows() will add: the rows lie far apart, and come while other work is done.
+  FS_HD void expect_rows(const int64_t* p, Int row, Mask active) {
     const auto at = keep(select(active, row, Int(first_of(row, active))) << 2);
-    alignas(64) int64_t terms[16][4];
-    const Float held[3] = {UnitSum::held(scaled[0], active), UnitSum::held(scaled[1], active),
-                           UnitSum::held(scaled[2], active)};
-#ifdef FS_HAS_LONG
-    native::rows_of_long(held[0].v[0], held[1].v[0], held[2].v[0], terms);
-#else
-    for (int c = 0; c < 3; ++c) {
-      const auto values = keep(held[c]);
-      for (int lane = 0; lane < 16; ++lane) terms[lane][c] = static_cast<int64_t>(values[lane]);
-    }
-    for (auto& row : terms) row[3] = 0;
-#endif
-    typedef int64_t Row __attribute__((vector_size(32), aligned(8)));
 #pragma GCC unroll 16
     for (int lane = 0; lane < 16; ++lane) {
-      Row* to = reinterpret_cast<Row*>(p + at[lane]);
-      *to = *to + *reinterpret_cast<const Row*>(terms[lane]);
+      __builtin_prefetch(p + at[lane], 1);
+      __builtin_prefetch(p + at[lane] + 7, 1);
+    }
+  }
+  // Adds each lane's three numbers, in units, to both rows of four that it names, mostly one after the other; within
+  // in_turn().
+  FS_HD void add_rows(int64_t* p, Int first, Int second, Vec3<Float> a, Vec3<Float> b, Mask active) {
+    alignas(64) int64_t terms[16][8];
+    terms_of(a, b, active, terms);
+    // Inactive lanes add zeros to an active one's.
+    const int32_t shared = first_of(first, active);
+    const auto at = keep(select(active, first, Int(shared)) << 2);
+    if (!any(active & (second != first + Int(1)))) {
+      add_each<8>(p, at, terms, 0);
+    } else {
+      add_each<4>(p, at, terms, 0);
+      add_each<4>(p, keep(select(active, second, Int(shared)) << 2), terms, 4);
     }
   }
   // See cpu_beside.h.
@@ -180,6 +181,30 @@ struct CpuTile : SixteenLanes {
   FS_HD Mask covered(const CoverWord* words, Int pixel) { return Mask::of(words[lead(pixel) >> 4]); }
 
  private:
+  // Whole numbers of the lanes' two times three, each three and a zero.
+  static FS_HD void terms_of(Vec3<Float> a, Vec3<Float> b, Mask active, int64_t (&terms)[16][8]) {
+    const auto held = [&](Float x) { return UnitSum::held(x, active); };
+#ifdef FS_HAS_LONG
+    native::rows_of_long({held(a.x).v[0], held(a.y).v[0], held(a.z).v[0]},
+                         {held(b.x).v[0], held(b.y).v[0], held(b.z).v[0]}, terms);
+#else
+    const Kept<float> values[6] = {keep(held(a.x)), keep(held(a.y)), keep(held(a.z)),
+                                   keep(held(b.x)), keep(held(b.y)), keep(held(b.z))};
+    for (int lane = 0; lane < 16; ++lane) {
+      for (int c = 0; c < 6; ++c) terms[lane][c + c / 3] = static_cast<int64_t>(values[c][lane]);
+      terms[lane][3] = terms[lane][7] = 0;
+    }
+#endif
+  }
+  template <int N>
+  static FS_HD void add_each(int64_t* p, const Kept<int32_t>& at, const int64_t (&terms)[16][8], int first) {
+    typedef int64_t Row __attribute__((vector_size(8 * N), aligned(8)));
+#pragma GCC unroll 16
+    for (int lane = 0; lane < 16; ++lane) {
+      Row* to = reinterpret_cast<Row*>(p + at[lane]);
+      *to = *to + *reinterpret_cast<const Row*>(terms[lane] + first);
+    }
+  }
   template <int N>
   static FS_HD void append(Collected<N>& records, const Int (&record)[N], Mask kept) {
     const uint32_t bits = kept.bits();

@@ -92,10 +92,15 @@ struct ThreadTile : OneLane, Base {
       this->sync();
     }
   }
-  FS_KERNEL void add_rows(int64_t* p, int32_t row, const float (&scaled)[3], bool active) {
+  FS_KERNEL void add_rows(int64_t* p, int32_t first, int32_t second, Vec3<float> a, Vec3<float> b, bool active) {
     if (!active) return;
-    for (int c = 0; c < 3; ++c) atomic_add(p + 4 * int64_t{row} + c, in_units(scaled[c]));
+    const float terms[2][3] = {{a.x, a.y, a.z}, {b.x, b.y, b.z}};
+    for (int c = 0; c < 3; ++c) {
+      atomic_add(p + 4 * int64_t{first} + c, in_units(terms[0][c]));
+      atomic_add(p + 4 * int64_t{second} + c, in_units(terms[1][c]));
+    }
   }
+  FS_KERNEL void expect_rows(const int64_t*, int32_t, bool) {}
   template <class F>
   FS_KERNEL void in_turn(int32_t, F&& body) {
     body();
