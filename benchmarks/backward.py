@@ -27,24 +27,27 @@ def main() -> None:
     if batch is None:
         raise SystemExit("backward.py: the standard workload is not beside the repository (../shared/data).")
     torch.set_num_threads(1)
-    texels = batch.assets.textures.texels.float() / 255
+    leaves = {name: getattr(batch, name).clone().requires_grad_() for name in LEARNED}
+    learned = batch.replace(**leaves)
+    texels = (batch.assets.textures.texels.float() / 255).requires_grad_()
     results = {}
     for side in args.sizes:
         size = (side, side)
+        cotangent = torch.ones(batch.images, 3, side, side)  # the loss's own work is not what is measured
 
-        def forward(at=size) -> None:
-            fs.render(batch, at, ("rgb", "instance_id", "triangle_id", "boxes_2d_tight"))
+        def forward(painted=None, at=size) -> None:
+            with torch.no_grad():
+                fs.render(learned, at, ("rgb", "instance_id", "triangle_id", "boxes_2d_tight"), texels=painted)
 
-        def both(textures: bool, at=size) -> None:
-            leaves = {name: getattr(batch, name).clone().requires_grad_() for name in LEARNED}
-            painted = texels.clone().requires_grad_() if textures else None
-            rgb = fs.render(batch.replace(**leaves), at, ("rgb",), texels=painted).rgb
-            torch.autograd.grad(rgb, [*leaves.values(), *([] if painted is None else [painted])], torch.ones_like(rgb))
+        def both(painted=None, at=size, cotangent=cotangent) -> None:
+            rgb = fs.render(learned, at, ("rgb",), texels=painted).rgb
+            torch.autograd.grad(rgb, [*leaves.values(), *([] if painted is None else [painted])], cotangent)
 
         results[str(side)] = alternate(
             {
-                "forward and backward": lambda: rate(lambda: both(False), batch.images, args.seconds),
-                "forward and backward, textures too": lambda: rate(lambda: both(True), batch.images, args.seconds),
+                "forward and backward": lambda: rate(both, batch.images, args.seconds),
+                "forward and backward, textures too": lambda: rate(lambda: both(texels), batch.images, args.seconds),
+                "forward, textures too": lambda: rate(lambda: forward(texels), batch.images, args.seconds),
                 "forward": lambda: rate(forward, batch.images, args.seconds),
             },
             args.rounds,
