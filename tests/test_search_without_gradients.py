@@ -54,6 +54,25 @@ def test_optuna_drives_a_study():
     assert scene.a.value.item() == pytest.approx(1, abs=0.2)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of Ray's own, in this process
+def test_ray_tune_drives_a_study():
+    ray = pytest.importorskip("ray")
+    tune = pytest.importorskip("ray.tune")
+    scene = Holder(a=fs.Constant(3.0)).learn("a", within=(0.0, 4.0))
+    study = search.Study(scene, lambda holder: (holder.a.value - 1) ** 2)
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        config = tune.TuneConfig(num_samples=16)
+        trial = lambda values: {"loss": study.evaluate(values)}  # noqa: E731
+        results = tune.Tuner(trial, param_space=study.ray(), tune_config=config).fit()
+    finally:
+        ray.shutdown()
+    assert not study.trials  # its copies were asked
+    study.apply(results.get_best_result("loss", "min").config)
+    assert scene.a.value.item() == pytest.approx(1, abs=0.5)
+
+
 def test_cross_entropy_on_a_quadratic():
     wanted = torch.tensor([0.5, -1.0, 2.0])
     scene = Holder(a=fs.Constant((1.0, 1.0, 1.0))).learn("a")
