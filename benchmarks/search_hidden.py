@@ -164,8 +164,8 @@ def experiment(seeds: int, ways: dict[str, Callable[..., list]], spoil: bool) ->
 
 
 def told(rows: list) -> dict:
-    """What is said of a search; its course at up to 80 places."""
-    last, places = rows[-1][1], rows[:: max(1, len(rows) // 80)]
+    """What is said of a search; its course at about 40 places."""
+    last, places = rows[-1][1], rows[:: max(1, len(rows) // 40)]
     return {
         "first": until(rows, stays=False),
         "stays": until(rows, stays=True),

@@ -119,7 +119,7 @@ def hidden() -> None:
     plot = Plot("Of eight hidden parameters, found to 5 %", x, ("", 0, 8), "x", ticks, axis)
     for (name, way), color in zip([(k, v) for k, v in found["inside"].items()], COLORS):
         courses = [run["course"] for run in way["runs"]]
-        rows = list(zip(*courses))  # all runs of a way have the same places
+        rows = list(zip(*courses))  # the runs of a way have the same places
         plot.line([(row[0][0], mean(number for _, number in row)) for row in rows], color)
         plot.note(name, color)
     plot.save("search_hidden")
