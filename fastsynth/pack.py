@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -48,9 +49,15 @@ def cut_meshlets(faces: np.ndarray, vertex_count: int) -> list[tuple[np.ndarray,
     Returns:
         For each meshlet the vertices it uses, int [n], and its faces as rows of those, int [m, 3].
     """
+    return _cut(np.ascontiguousarray(faces, np.uint32).tobytes(), vertex_count)
+
+
+@functools.lru_cache(maxsize=16)
+def _cut(faces: bytes, vertex_count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`cut_meshlets`, done once for all meshes that differ in where their vertices lie alone."""
     import meshoptimizer
 
-    indices = np.ascontiguousarray(faces, np.uint32).reshape(-1)
+    indices = np.frombuffer(faces, np.uint32)
     ordered = np.zeros_like(indices)
     meshoptimizer.optimize_vertex_cache(ordered, indices, len(indices), vertex_count)
     meshlets: list[tuple[np.ndarray, np.ndarray]] = []

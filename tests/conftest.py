@@ -22,6 +22,15 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="no GPU"))
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """For small tensors: threads that wait for one another would take most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(params=["cpu", CUDA])
 def device(request):
     """Each device in turn, torch.device."""

@@ -35,6 +35,19 @@ def test_no_triangle_is_lost_or_turned():
     assert as_set(triangles(packed, 0)) == as_set(mesh.vertices.astype(np.float32)[mesh.faces])
 
 
+def test_meshes_of_one_topology_keep_their_own_vertices():
+    """Their faces are cut once for all: what depends on where the vertices lie must not be shared."""
+    ball = fs.procedural.sphere(rings=8)
+    meshes = [fs.Mesh(ball.vertices * scale, ball.faces) for scale in ((1, 1, 1), (2, 1, 0.5))]
+    both = fs.pack(meshes, classes=["a", "a"], lod=False)
+    for row, mesh in enumerate(meshes):
+        alone = fs.pack([mesh], classes=["a"], lod=False)
+        first, count, face, faces = both.levels[row].tolist()
+        assert torch.equal(both.meshlet_bounds[first : first + count], alone.meshlet_bounds)
+        corners = both.faces[face : face + faces, :3].long()
+        assert torch.equal(both.vertex_data[corners], alone.vertex_data[alone.faces[:, :3].long()])
+
+
 def test_meshlets_keep_their_limits_and_rows(primitives):
     m = primitives.meshlets.long()
     assert (m[:, 1] <= MESHLET_VERTICES).all() and (m[:, 3] <= MESHLET_FACES).all()

@@ -1,4 +1,4 @@
-"""What was chosen: discrete draws of a batch, noted down or made beforehand."""
+"""What was drawn for a batch: discrete draws, noted down or made beforehand, and the values of all others."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from fastsynth.random.choice import Choice
+    from fastsynth.random.distribution import Distribution
 
 
 class Decisions:
-    """A notebook for the discrete draws of one batch, given to ``scene.sample(..., decisions=...)``.
+    """A notebook for the draws of one batch, given to ``scene.sample(..., decisions=...)``.
 
     Args:
         forced: For some choices, which of their values every image gets, int64 [B], whatever the noise says.
 
     Attributes:
         drawn: Each choice that was asked, with the positions of the values taken, int64 [B, ...].
+        values: Each other distribution that was asked, with the values that it gave, [B, ..., *event], without
+            gradient.
 
     Example:
         >>> import fastsynth as fs
@@ -32,6 +35,7 @@ class Decisions:
     def __init__(self, forced: Mapping[Choice, Tensor] | None = None) -> None:
         self.forced = dict(forced or {})
         self.drawn: list[tuple[Choice, Tensor]] = []
+        self.values: list[tuple[Distribution, Tensor]] = []
 
     def decide(self, choice: Choice, position: Tensor) -> Tensor:
         """The positions that count, int64 [B, ...], given those that the noise chose."""
@@ -40,6 +44,10 @@ class Decisions:
             position = wanted.view(-1, *(1,) * (position.ndim - 1)).expand_as(position)
         self.drawn.append((choice, position))
         return position
+
+    def note(self, distribution: Distribution, value: Tensor) -> None:
+        """Write down a draw that is no choice."""
+        self.values.append((distribution, value.detach()))
 
     def log_prob(self, images: int) -> Tensor:
         """Logarithms of the probability of what was chosen for each image, by choices that are learned.

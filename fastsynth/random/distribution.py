@@ -77,7 +77,10 @@ class Distribution(nn.Module, ABC):
             torch.Size([2, 5, 2])
         """
         shape = (shape,) if isinstance(shape, int) else shape
-        return self.from_uniform(noise.of(self).uniform((*shape, *self.numbers)))
+        value = self.from_uniform(noise.of(self).uniform((*shape, *self.numbers)))
+        if noise.decisions is not None:
+            noise.decisions.note(self, value)
+        return value
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Logarithm of the density of values; of a discrete distribution, of their probability.

@@ -10,7 +10,8 @@ from fastsynth.search.hypergradient import hypergradient
 from fastsynth.search.identifiability import Identifiability, identifiability
 from fastsynth.search.match import Match, picture
 from fastsynth.search.minimize import minimize
-from fastsynth.search.objectives import mmd, sliced_wasserstein
+from fastsynth.search.objectives import mmd, mmd_of_weights, sliced_wasserstein
+from fastsynth.search.reweight import reweight
 from fastsynth.search.study import Study
 from fastsynth.search.widen import Boundary, widen
 
@@ -28,7 +29,9 @@ __all__ = [
     "identifiability",
     "minimize",
     "mmd",
+    "mmd_of_weights",
     "picture",
+    "reweight",
     "score_function",
     "sliced_wasserstein",
     "widen",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -51,9 +53,7 @@ def mmd(
         >>> bool(mmd(x[:100], x[100:]) < 0.02 < mmd(x[:100], 0.5 * x[100:]))
         True
     """
-    _two_sets("mmd", x, y)
-    if min(len(x), len(y)) < 2:
-        raise ValueError(f"mmd(): both samples need 2 points or more, but have {len(x)} and {len(y)}.")
+    _two_samples("mmd", x, y)
     if weights is not None and (weights.ndim not in (1, 2) or weights.numel() != len(x) or weights.shape[-1] < 2):
         raise ValueError(
             f"mmd(): `weights` must have shape [{len(x)}], or [K, {len(x)} / K] with 2 images or more, but has "
@@ -68,24 +68,61 @@ def mmd(
     scale = 2 * _median(xx.detach(), xy.detach(), yy.detach())
 
     def kernel(squared: Tensor) -> Tensor:
-        total, before, value = torch.zeros_like(squared), 0.0, squared
-        for factor in sorted(bandwidths, reverse=True):
-            # A kernel of half the bandwidth is the square: cheaper than an exponential.
-            value = value.square() if factor == before / 2 else (-squared / (factor * scale)).exp()
-            total, before = total + value, factor
-        return total / len(bandwidths)
+        return _gaussians(squared, scale, bandwidths)
 
     images = len(x) if weights is None else weights.shape[-1]
     ours, cross = kernel(xx) * _apart(images, len(x) // images, x), kernel(xy).mean(1)
-    theirs = (kernel(yy) * _apart(len(y), 1, y)).sum() / (len(y) * (len(y) - 1))
     if each:
         return 2 * (ours.sum(1) / (len(x) - 1) - cross)
+    theirs = (kernel(yy) * _apart(len(y), 1, y)).sum() / (len(y) * (len(y) - 1))
     if weights is None:
         return ours.sum() / (len(x) * (len(x) - 1)) - 2 * cross.mean() + theirs
     share = weights / weights.sum()
     compared = 1 - share.reshape(-1, images).sum(0).square().sum()
     share = share.flatten()
     return share @ ours @ share / compared - 2 * share @ cross + theirs
+
+
+def mmd_of_weights(x: Tensor, y: Tensor, *, bandwidths: tuple[float, ...] = BANDWIDTHS) -> Callable[[Tensor], Tensor]:
+    """Squared maximum mean discrepancy as a function of how much each point counts, never below 0.
+
+    The points are compared once, for any number of weights. Unlike :func:`mmd`, it compares points with themselves, too
+    (equation 5 of Gretton et al.): this bias falls with the number of points that count, so that weights gain nothing
+    by leaning on a few points that happen to lie well.
+
+    Args:
+        x: Points of ours, float [B, D], B >= 2, taken as constants.
+        y: Points of the target, float [M, D], M >= 2.
+        bandwidths: As of `mmd`.
+
+    Returns:
+        Weights, float [B], to the distance, float []; differentiable.
+
+    Raises:
+        ValueError: as `mmd`.
+
+    Example:
+        >>> x = Noise(0, torch.arange(20)).uniform(2)
+        >>> distance = mmd_of_weights(x, x[:10])
+        >>> few, many = torch.zeros(20), torch.ones(20)
+        >>> few[:10] = 1
+        >>> bool(distance(few).abs() < 1e-6 < distance(many))
+        True
+    """
+    _two_samples("mmd_of_weights", x, y)
+    with torch.no_grad():
+        centre = y.mean(0)
+        x, y = x - centre, y - centre
+        xx, xy, yy = squared_distances(x, x), squared_distances(x, y), squared_distances(y, y)
+        scale = 2 * _median(xx, xy, yy)
+        ours, cross, theirs = (_gaussians(part, scale, bandwidths) for part in (xx, xy, yy))
+        cross, theirs = cross.mean(1), theirs.mean()
+
+    def distance(weights: Tensor) -> Tensor:
+        share = weights / weights.sum()
+        return share @ ours @ share - 2 * share @ cross + theirs
+
+    return distance
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, *, projections: int = 64, seed: int = 0) -> Tensor:
@@ -126,6 +163,16 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     return (x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.mT).clamp(min=0)
 
 
+def _gaussians(squared: Tensor, scale: Tensor, bandwidths: tuple[float, ...]) -> Tensor:
+    """The mean of the kernels ``exp(-squared / (factor * scale))``."""
+    total, before, value = torch.zeros_like(squared), 0.0, squared
+    for factor in sorted(bandwidths, reverse=True):
+        # A kernel of half the bandwidth is the square: cheaper than an exponential.
+        value = value.square() if factor == before / 2 else (-squared / (factor * scale)).exp()
+        total, before = total + value, factor
+    return total / len(bandwidths)
+
+
 def _median(xx: Tensor, xy: Tensor, yy: Tensor) -> Tensor:
     """The median of the distances between different points of both samples, or of evenly spread ones of many."""
     pairs = [part[tuple(torch.triu_indices(len(part), len(part), 1, device=part.device))] for part in (xx, yy)]
@@ -136,6 +183,13 @@ def _median(xx: Tensor, xy: Tensor, yy: Tensor) -> Tensor:
 def _apart(images: int, versions: int, like: Tensor) -> Tensor:
     """1 for two points of different images, 0 for those of one."""
     return (1 - torch.eye(images, dtype=like.dtype, device=like.device)).repeat(versions, versions)
+
+
+def _two_samples(name: str, x: Tensor, y: Tensor) -> None:
+    """Check two sets of points, of two or more each."""
+    _two_sets(name, x, y)
+    if min(len(x), len(y)) < 2:
+        raise ValueError(f"{name}(): both samples need 2 points or more, but have {len(x)} and {len(y)}.")
 
 
 def _two_sets(name: str, x: Tensor, y: Tensor) -> None:

@@ -122,7 +122,10 @@ class Study:
         return self.evaluate({name: trial.suggest_float(name, *bounds) for name, bounds in self.bounds.items()})
 
     def ray(self) -> dict[str, Any]:
-        """The search space for Ray Tune, whose trials call ``study.evaluate(config)``.
+        """The search space for Ray Tune, whose trials return ``{"loss": study.evaluate(config)}``.
+
+        They run in processes of their own, each with a copy of this study, so that nothing is noted down here: set the
+        scene to the best by ``study.apply(results.get_best_result("loss", "min").config)``.
 
         Raises:
             ImportError: without ray.
