@@ -128,8 +128,8 @@ struct DrawBackward : DrawGradients {
       moved = {select(lanes, moved.x + by_look.x, moved.x), select(lanes, moved.y + by_look.y, moved.y),
                select(lanes, moved.z + by_look.z, moved.z)};
     });
-    if (wanted & kWantPose)
-      RowSums<Float, Mask>{row, same & met.plane.sound, wanted}.add_point(kClipRow, moved, met.seen.position);
+    const Mask sound = same & met.plane.sound;
+    if (wanted & kWantPose) RowSums<Float, Mask>{row, sound, wanted}.add_point(kClipRow, moved, met.seen.position);
   }
 };
 

@@ -225,7 +225,8 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
     moved_y = moved_y + away * grad_y;
   }
   if (blends) {
-    const RowSums<Float, typename Tile::Mask> sound{sums.row, sums.active & met.plane.sound, sums.wanted};
+    const typename Tile::Mask not_edge_on = sums.active & met.plane.sound;
+    const RowSums<Float, typename Tile::Mask> sound{sums.row, not_edge_on, sums.wanted};
     const Vec3<Float> along_1 = met.p[1] - met.p[0], along_2 = met.p[2] - met.p[0];
     sound.add_direction(kClipRow, 4, moved_x, along_1 * weight_x[1] + along_2 * weight_x[2]);
     sound.add_direction(kClipRow, 4, moved_y, along_1 * weight_y[1] + along_2 * weight_y[2]);
