@@ -1,14 +1,17 @@
 """Makes every picture of the documentation anew: ``python docs/make_images.py``.
 
-The gallery's pictures come from the scripts in ``docs/examples``, `hero.png` from a scene below, and
-`conventions.png` is drawn line by line.
+The gallery's pictures come from the scripts in ``docs/examples``, `hero.png` from a scene below, `audit.png` from the
+page on audits, and `conventions.png` is drawn line by line.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import runpy
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -107,12 +110,25 @@ def conventions() -> Image.Image:
     return sheet
 
 
+def audit() -> Image.Image:
+    """What the page on audits draws, by running its first two blocks."""
+    page = (HERE / "howto" / "audit.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[:2]:
+        with tempfile.TemporaryDirectory() as folder:  # the page saves what it finds
+            os.chdir(folder)
+            exec(block, names)
+            os.chdir(HERE)
+    return names["report"].picture()
+
+
 def main() -> None:
     """Write all of them, and say how large they are."""
     IMAGES.mkdir(exist_ok=True)
     torch.manual_seed(0)
     hero().save(IMAGES / "hero.png", optimize=True)
     conventions().quantize(64).save(IMAGES / "conventions.png", optimize=True)
+    audit().quantize(128, dither=Image.Dither.NONE).save(IMAGES / "audit.png", optimize=True)
     os.chdir(IMAGES)  # an example writes its picture into the folder it runs in
     for script in sorted((HERE / "examples").glob("*.py")):
         runpy.run_path(str(script), run_name="__main__")

@@ -2,6 +2,7 @@
 
 from fastsynth import annotate, geometry, ops, procedural, search
 from fastsynth.assets import Assets, Material, Mesh
+from fastsynth.audit import audit
 from fastsynth.compose import compose
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
 from fastsynth.geometry import Pinhole, deg
@@ -90,6 +91,7 @@ __all__ = [
     "UniformRotation",
     "UniformSphere",
     "annotate",
+    "audit",
     "collate",
     "compose",
     "deg",

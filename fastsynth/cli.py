@@ -1,4 +1,4 @@
-"""The command line: ``fastsynth preview | bench | doctor | demo``.
+"""The command line: ``fastsynth preview | audit | bench | doctor | demo``.
 
 A user's mistake (a folder that is not there, a mesh that cannot be read) ends in one line on standard error.
 """
@@ -64,13 +64,54 @@ def preview(
 ) -> None:
     """Draw a contact sheet of randomized, labelled images of your meshes."""
     where = inputs.device(device)
-    least, most = objects
-    if least > most:
-        raise ValueError(f"--objects must be the least and the most, but {least} is more than {most}.")
-    scene = demo.scene(inputs.assets(meshes, where), inputs.photos(photos, where), range(least, most + 1))
+    scene = demo.scene(inputs.assets(meshes, where), inputs.photos(photos, where), _counts(objects))
     frames = fs.render(scene.sample(count, seed=seed), size=(size, size), outputs=sheet.OUTPUTS)
     sheet.contact_sheet(frames, count=count).save(out)
     Console().print(f"{out}: {count} images with boxes, instance masks and depth.", markup=False)
+
+
+@command("audit")
+def audit(
+    source: Annotated[
+        list[str] | None,
+        typer.Argument(help="Mesh files or folders, or a scene as FILE.py:NAME; generated products if none."),
+    ] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photographs, as backgrounds of meshes.")] = None,
+    output: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("audit.png"),
+    json: Annotated[Path | None, typer.Option(help="Where the numbers go, if anywhere.")] = None,
+    images: Annotated[int, typer.Option(min=1, help="Number of images.")] = 1000,
+    size: Annotated[int, typer.Option(min=8, help="Side of the images [pixels].")] = 128,
+    objects: Annotated[tuple[int, int], typer.Option(min=0, help="Least and most meshes in an image.")] = (2, 7),
+    even: Annotated[
+        bool, typer.Option("--even", help="Every class should occur as often, whatever its meshes.")
+    ] = False,
+    seed: int = 0,
+    device: Device = None,
+) -> None:
+    """Count what a scene draws: parameters, classes, sizes, truncation, occlusion; and say what is off."""
+    where = inputs.device(device)
+    if source and len(source) == 1 and ".py:" in source[0]:
+        scene = inputs.scene(source[0], where)
+    else:
+        meshes = inputs.assets([Path(path) for path in source or ()], where)
+        scene = demo.scene(meshes, inputs.photos(photos, where), _counts(objects))
+    report = fs.audit(scene, images, size=(size, size), seed=seed, class_weights="even" if even else None)
+    console = Console()
+    console.print(report.table())
+    console.print(
+        str(report), style="red" if report.findings else "green", markup=False, highlight=False, soft_wrap=True
+    )
+    report.picture().save(output)
+    if json is not None:
+        report.to_json(json)
+    console.print(f"{output}: histograms of {report.images} images.", markup=False)
+
+
+def _counts(objects: tuple[int, int]) -> range:
+    least, most = objects
+    if least > most:
+        raise ValueError(f"--objects must be the least and the most, but {least} is more than {most}.")
+    return range(least, most + 1)
 
 
 @command("bench")

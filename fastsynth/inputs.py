@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from fastsynth import procedural
 from fastsynth.assets import Assets
 from fastsynth.load import load_assets, load_textures
 from fastsynth.ops._library import build_info
+from fastsynth.scene import Scene
 from fastsynth.textures import Textures
 
 #: Said wherever CUDA kernels are missed.
@@ -80,3 +82,24 @@ def photos(path: Path | None, device: torch.device) -> Textures | None:
         True
     """
     return load_textures(path, max_size=1024).to(device) if path else None
+
+
+def scene(name: str, device: torch.device) -> Scene:
+    """The scene of a Python file of the user's, which is run: ``scenes.py:shelf``.
+
+    Args:
+        name: Path of the file, a colon, and what it calls the scene, or a function without arguments that makes it.
+        device: Where the scene goes.
+
+    Raises:
+        ValueError: there is no such file or name, or it is no scene.
+    """
+    file, _, variable = name.rpartition(":")
+    if not Path(file).is_file():
+        raise ValueError(f"there is no file {file!r}, of which {name!r} asks for the scene {variable!r}.")
+    found = runpy.run_path(file, run_name="fastsynth.audit").get(variable)
+    if callable(found) and not isinstance(found, Scene):
+        found = found()
+    if not isinstance(found, Scene):
+        raise ValueError(f"{variable!r} of {file!r} must be an fs.Scene or make one, but is a {type(found).__name__}.")
+    return found.to(device)

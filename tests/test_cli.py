@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import fastsynth as fs
 from fastsynth import cli, demo, inputs, selftest, sheet
+from fastsynth.audit import Audit
 from fastsynth.demo_detector import Detector
 
 
@@ -55,6 +56,31 @@ def test_preview_of_files(tmp_path):
         assert (image[..., 1] > image[..., 0] + 20).mean() > 0.3  # the photograph shows behind the plate
 
 
+def test_audit_writes_a_picture_and_numbers(tmp_path):
+    out, numbers = tmp_path / "audit.png", tmp_path / "audit.json"
+    result = run("audit", "--images", 60, "--size", 48, "--output", out, "--json", numbers, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "camera.distance" in result.output and "nothing is off" in result.output
+    assert read(out).shape[1:] == (1154, 3) and read(out).std() > 20
+    assert Audit.from_json(numbers).images == 60
+
+
+def test_audit_of_a_scene_says_what_is_off(tmp_path):
+    (tmp_path / "shelf.py").write_text(
+        "import fastsynth as fs\n"
+        "def boxes():\n"
+        "    return fs.Scene(fs.Objects(fs.procedural.primitives(), choice=fs.Choice([0, 1], [3, 1])))\n"
+        "scene = boxes()\n"
+    )
+    for name in ("scene", "boxes"):
+        shelf = f"{tmp_path / 'shelf.py'}:{name}"
+        result = run("audit", shelf, "--images", 200, "--size", 32, "--even", "--output", tmp_path / "audit.png")
+        assert result.exit_code == 0, result.output
+        assert "classes: box is 7" in result.output and "weight says 16.7%" in result.output
+    result = run("audit", tmp_path / "shelf.py:bread")
+    assert result.exit_code == 1 and "'bread'" in result.stderr and len(result.stderr.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -65,6 +91,9 @@ def test_preview_of_files(tmp_path):
         (("preview", "--photos", "."), "nothing matches"),
         (("preview", "--device", "tpu"), "tpu"),
         (("demo", "--meshes", "nowhere"), "nowhere"),
+        (("audit", "nowhere"), "nowhere"),
+        (("audit", "nowhere.py:scene"), "no file 'nowhere.py'"),
+        (("audit", "--objects", 5, 3), "5 is more than 3"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, said, tmp_path, monkeypatch):

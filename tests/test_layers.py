@@ -26,6 +26,7 @@ LAYERS = (
     {"render", "compose"},
     # what knows both halves
     {"dataset", "search"},
+    {"audit"},
     # the interfaces of other libraries
     {"compat"},
     # what only people call
