@@ -1,6 +1,6 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, geometry, ops, procedural, search
+from fastsynth import annotate, augment, geometry, ops, procedural, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.compose import compose
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
@@ -90,6 +90,7 @@ __all__ = [
     "UniformRotation",
     "UniformSphere",
     "annotate",
+    "augment",
     "collate",
     "compose",
     "deg",
