@@ -217,6 +217,22 @@ def test_crops_at_whole_pixels_of_any_size(height, width, seed):
         assert torch.equal(new.instance_id[image], ids[image, y : y + height, x : x + width])
 
 
+@pytest.mark.parametrize("size", [(4, 8192), (8192, 4)])
+def test_the_widest_pictures_only_move_too(size):
+    """float32 knows the columns of 8192 to better than half of 1/256."""
+    ids = torch.arange(size[0] * size[1], dtype=torch.int32).view(1, *size)
+    frames = Frames(crowd().batch[:1], size, {"instance_id": ids, "rgb": ids[:, None].expand(-1, 3, -1, -1).float()})
+    for index, (new_from_old, *_, move) in enumerate(PERMUTATIONS.values()):
+        if index < 3:  # flips and the half turn, whatever the size
+            new = augment.warp_frames(frames, new_from_old[:1])
+            assert torch.equal(new.instance_id, move(ids)) and torch.equal(new.rgb, move(frames.rgb))
+    high, wide = size[0] - 3, size[1] - 3
+    new = augment.warp_frames(
+        frames, augment.crop(torch.tensor([[2.0, 1, 2 + wide, 1 + high]]), size, (high, wide)), (high, wide)
+    )
+    assert torch.equal(new.instance_id, ids[:, 1 : 1 + high, 2 : 2 + wide])
+
+
 def test_what_is_missing_or_wrong_is_named():
     def only(*names):
         return Frames(crowd().batch, SIZE, {name: getattr(crowd(), name) for name in names})

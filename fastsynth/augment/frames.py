@@ -45,7 +45,8 @@ def warp_frames(
             "total_pixels" were.
         new_from_old: Map of the picture, float32 [B, 3, 3]; see :func:`affine` and :func:`crop`.
         size: Height and width of the new picture [pixels]; as before by default.
-        samples: 1, 4 or 16: no aliasing down to 1/1, 1/3 or 1/5 of the size.
+        samples: 1, 4 or 16: no aliasing down to 1/1, 1/3 or 1/5 of the size. Where nothing shrinks, all are the same,
+            and 1 is the fastest.
 
     Returns:
         Frames of the same outputs. Differentiable in ``frames.rgb``.
