@@ -233,6 +233,17 @@ def test_the_widest_pictures_only_move_too(size):
     assert torch.equal(new.instance_id, ids[:, 1 : 1 + high, 2 : 2 + wide])
 
 
+def test_a_batch_without_slots_or_images():
+    batch = crowd().batch
+    empty = batch.replace(
+        **{name: value[:, :0] for name, value in batch.tensors().items() if value.shape[1:2] == batch.mesh_id.shape[1:]}
+    )
+    new = augment.warp_frames(fs.render(empty, SIZE, OUTPUTS), turn(0.5), (20, 30))
+    assert new.amodal_masks.shape == (IMAGES, 0, 20, 30) and new.boxes_2d_tight.shape == (IMAGES, 0, 4)
+    new = augment.warp_frames(fs.render(batch[:0], SIZE, OUTPUTS), turn(0.5)[:0], (20, 30))
+    assert new.rgb.shape == (0, 3, 20, 30) and new.instance_id.shape == (0, 20, 30)
+
+
 def test_what_is_missing_or_wrong_is_named():
     def only(*names):
         return Frames(crowd().batch, SIZE, {name: getattr(crowd(), name) for name in names})

@@ -131,6 +131,8 @@ class _Nearest:
     def __call__(self, value: Tensor, outside: int = 0) -> Tensor:
         """What the places show, [B, ..., H', W'], or `outside` where the old picture does not reach."""
         if value.ndim > 3:
+            if not value.shape[1]:  # masks of no slots
+                return value.new_empty(*value.shape[:2], *self.new_size)
             return torch.stack([self(channel, outside) for channel in value.unbind(1)], 1)
         shown = value.flatten().index_select(0, self.index).view(self.inside.shape)
         return torch.where(self.inside, shown, outside)
