@@ -1,6 +1,6 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, geometry, ops, procedural, search
+from fastsynth import annotate, augment, geometry, ops, procedural, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.compose import compose
@@ -92,6 +92,7 @@ __all__ = [
     "UniformSphere",
     "annotate",
     "audit",
+    "augment",
     "collate",
     "compose",
     "deg",

@@ -25,7 +25,7 @@ LAYERS = (
     {"randomizers", "shading"},
     {"render", "compose"},
     # what knows both halves
-    {"dataset", "search"},
+    {"dataset", "search", "augment"},
     {"audit"},
     # the interfaces of other libraries
     {"compat"},

@@ -122,6 +122,8 @@ def table():
         sensor=fs.Sensor(noise=fs.Uniform(0.0, 0.02)),
         shading="blinn_phong",
         filter="bilinear",
+        turn=fs.augment.RandomAffine(fs.Uniform(-0.2, 0.2), fs.LogUniform(0.8, 1.2), (0.1, 0.0), horizontal_flip=0.5),
+        crop=fs.augment.RandomCrop(),
     )
 
 
@@ -139,8 +141,9 @@ def shapes(tensors):
 
 def test_the_scenes_hold_every_randomizer_and_distribution():
     held = {type(module).__name__ for make in SCENES.values() for module in make().modules()}
-    wanted = set(randomizers.__all__) | {name for name in random.__all__ if name[0].isupper()}
-    assert wanted - held == {"Decisions", "Distribution", "Learnable", "Noise", "Placement"}
+    public = [*random.__all__, *fs.augment.__all__]
+    wanted = set(randomizers.__all__) | {name for name in public if name[0].isupper()}
+    assert wanted - held == {"Decisions", "Distribution", "Learnable", "Noise", "Placement", "RandomWarp"}
 
 
 @scenes
@@ -205,6 +208,23 @@ def test_the_captured_step_copies_nothing_from_the_host(make):
         assert scene.watch.from_host == 0
         data._drawer.draw([5, 2])
         assert scene.watch.from_host == 1  # the indices
+
+
+def warped(scene):
+    """Everything drawn, turned and resampled to another size."""
+    frames = fs.render(scene.sample(IMAGES), SIZE, OUTPUTS)
+    angle = frames.batch.exposure + 0.3
+    box = frames.batch.photo_crop * 20 + 1
+    turn = fs.augment.affine(angle, horizontal_flip=angle > 0)
+    return fs.augment.warp_frames(frames, fs.geometry.multiply(fs.augment.crop(box, SIZE, (20, 20)), turn), (20, 20))
+
+
+@scenes
+def test_warping_does_not_wait(make):
+    expected = warped(make()).outputs
+    with fake_gpu(make()) as scene:
+        new = warped(scene)
+    assert kinds(new.outputs, new.batch.tensors()) == {"cuda"} and shapes(new.outputs) == shapes(expected)
 
 
 def test_labels_in_space_do_not_wait():
@@ -286,6 +306,12 @@ def test_padded_targets_compile_whole(make):
     torch.compiler.reset()
     frames = fs.render(make().sample(IMAGES), SIZE, OUTPUTS)
     check(lambda frames: frames.targets(**EVERY_TARGET), frames)
+
+
+def test_warping_compiles_whole():
+    torch.compiler.reset()
+    frames, turn = fs.render(crowd().sample(IMAGES), SIZE, OUTPUTS), fs.augment.affine(torch.tensor([0.0, 0.4, 3.0]))
+    check(lambda frames: fs.augment.warp_frames(frames, turn, (20, 20)).outputs, frames)
 
 
 def test_the_whole_step_compiles_whole():

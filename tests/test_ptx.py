@@ -6,6 +6,7 @@ import re
 
 import pytest
 import torch
+from reference_picture_gradients import leaves_of
 from test_compose import VARIANTS, make_batch
 from test_ops import CASES
 from test_rasterize import KINDS, faces_of, soup
@@ -44,6 +45,12 @@ def assert_same_picture(interpreter, seed=0, size=(40, 56), outputs=OUTPUTS, **o
             assert_same(a, b, name)
 
 
+def assert_same_sums(actual, expected, name=""):
+    """Added up in another order."""
+    if expected.numel():
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()), msg=name)
+
+
 @pytest.mark.parametrize("op", CASES)
 def test_ops(op, interpreter):
     expected = tensors(getattr(torch.ops.fastsynth, op)(*CASES[op]))
@@ -51,8 +58,8 @@ def test_ops(op, interpreter):
         actual = tensors(getattr(torch.ops.fastsynth, op)(*CASES[op]))
     assert launches
     for a, b in zip(actual, expected, strict=True):
-        if op == "draw_backward" and a.is_floating_point():  # sums, in another order
-            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max()))
+        if op == "draw_backward":
+            assert_same_sums(a, b)
         else:
             assert_same(a, b)
 
@@ -61,6 +68,25 @@ def test_ops(op, interpreter):
 def test_pictures(variant, interpreter):
     outputs = OUTPUTS if variant == "ggx" else ("rgb", "instance_id", "depth")
     assert_same_picture(interpreter, batch=make_batch(**VARIANTS[variant]), outputs=outputs)
+
+
+@pytest.mark.parametrize("variant", ["lambert", "ggx"])
+def test_gradients(variant, interpreter, monkeypatch):
+    """Textures with mip levels, photographs and local lights among them."""
+    batch, backward, given = make_batch(**VARIANTS[variant]), torch.ops.fastsynth.draw_backward, []
+    leaves = leaves_of(batch)
+    learned = batch.replace(**{name: leaf for name, leaf in leaves.items() if name != "texels"})
+    rgb = fs.render(learned, (24, 32), ("rgb",), texels=leaves["texels"]).rgb
+    with monkeypatch.context() as spied:
+        spied.setattr(torch.ops.fastsynth, "draw_backward", lambda *args: given.append(args) or backward(*args))
+        torch.autograd.grad(rgb.square().sum(), list(leaves.values()), allow_unused=True)
+    with torch.no_grad():
+        rows, texels = backward(*given[0])
+        with interpreter.running():
+            rows_there, texels_there = torch.ops.fastsynth.draw_backward(*given[0])
+    assert texels.any()
+    assert_same_sums(rows_there, rows)
+    assert_same_sums(texels_there, texels)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
