@@ -56,7 +56,7 @@ def differences(batch: fs.SceneBatch) -> Tensor:
 
 
 def cosines(a: Tensor, b: Tensor) -> dict[str, float]:
-    """Of the gradients of each object, [B, N, n]; of all in one, a few edge-on surfaces are most of it."""
+    """Of the gradients of each object, [B, N, n], and of all in one, where the longest count most."""
     seen = b.norm(dim=-1) > 1e-3 * b.norm(dim=-1).max()
     each = torch.cosine_similarity(a, b, -1)[seen]
     part = {"median": each.median(), "tenth part below": each.quantile(0.1), "mean": each.mean()}

@@ -58,6 +58,7 @@ FS_HD f floor(f a) {  // of numbers below 2^31
   return select(whole > a, whole - 1.0f, whole);
 }
 
+// One row of four.
 FS_HD f rows(const float* p, int64_t) {
   f row;
   __builtin_memcpy(&row, p, sizeof row);
