@@ -12,7 +12,7 @@ struct TapColors {
   Vec3<T> at[4], blended;
 
   template <class I>
-  FS_HD void read(const Taps<T, I>& taps, bool decode) {
+  FS_HD TapColors(const Taps<T, I>& taps, bool decode) {
     for (int i = 0; i < 4; ++i) {
       const Color<T> c = unpack<T>(taps.texel[i], decode);
       at[i] = {c.r, c.g, c.b};
@@ -22,34 +22,24 @@ struct TapColors {
   }
 };
 
-// A lookup's colour, and the way back from it.
+// The way back from a lookup's colour. Colours are made from texels again where they are asked for: kept, they would
+// take more registers than a GPU has.
 template <class T, class I>
-struct LookupBackward {
-  Lookup<T, I> lookup;
-  TapColors<T> fine, coarse;
-  bool decode;
-
-  template <class M>
-  FS_HD void read(const Textures& textures, int32_t texture, const Uv<T>& uv, bool mips, bool decode_, M active) {
-    lookup.read(textures, texture, uv, mips, active);
-    decode = decode_;
-    fine.read(lookup.fine, decode);
-    if (lookup.blends) coarse.read(lookup.coarse, decode);
-  }
-  FS_HD Vec3<T> color() const {
-    return lookup.blends ? fine.blended + (coarse.blended - fine.blended) * lookup.part : fine.blended;
-  }
+struct LookupBackward : Lookup<T, I> {
+  using Lookup<T, I>::fine, Lookup<T, I>::coarse, Lookup<T, I>::part, Lookup<T, I>::blends;
 
   // Adds to the gradients of the coordinates and of their change per pixel.
-  FS_HD void to_uv(Vec3<T> grad, const int32_t* info, const Uv<T>& uv, Uv<T>& grad_uv) const {
-    if (!lookup.blends) return level_to_uv(lookup.fine, fine, grad, grad_uv);
-    level_to_uv(lookup.fine, fine, grad * (T(1.0f) - lookup.part), grad_uv);
-    level_to_uv(lookup.coarse, coarse, grad * lookup.part, grad_uv);
+  FS_HD void to_uv(Vec3<T> grad, bool decode, const int32_t* info, const Uv<T>& uv, Uv<T>& grad_uv) const {
+    const TapColors<T> near(fine, decode);
+    if (!blends) return level_to_uv(fine, near, grad, grad_uv);
+    const TapColors<T> far(coarse, decode);
+    level_to_uv(fine, near, grad * (T(1.0f) - part), grad_uv);
+    level_to_uv(coarse, far, grad * part, grad_uv);
     // The level is half the logarithm of the longer axis' square, which receives 1 / (2 ln 2 square) of its slope.
     const T zero(0.0f), width{float(info[0])}, height{float(info[1])};
     const T ax = uv.u_x * width, ay = uv.v_x * height, bx = uv.u_y * width, by = uv.v_y * height;
     const T a = ax * ax + ay * ay, b = bx * bx + by * by;
-    const T level = select(lookup.part > zero, dot(grad, coarse.blended - fine.blended), zero);
+    const T level = select(part > zero, dot(grad, far.blended - near.blended), zero);
     const T each = level * T(1.44269504f) / max(max(a, b), T(1e-12f));
     const auto a_longer = a > b;
     const T for_a = select(a_longer, each, zero), for_b = select(a_longer, zero, each);
@@ -61,16 +51,16 @@ struct LookupBackward {
   // Calls body(the first of two places side by side) for all texels.
   template <class F>
   FS_HD void for_places(const F& body) const {
-    for (int i = 0; i < 2; ++i) body(lookup.fine.row[i] + lookup.fine.column[0]);
-    if (!lookup.blends) return;
-    for (int i = 0; i < 2; ++i) body(lookup.coarse.row[i] + lookup.coarse.column[0]);
+    for (int i = 0; i < 2; ++i) body(fine.row[i] + fine.column[0]);
+    if (!blends) return;
+    for (int i = 0; i < 2; ++i) body(coarse.row[i] + coarse.column[0]);
   }
   // Calls add(two places side by side in a row of texels, the gradients of their coded values) for all texels.
   template <class Add>
-  FS_HD void to_texels(Vec3<T> grad, const Add& add) const {
-    if (!lookup.blends) return level_to_texels(lookup.fine, grad, add);
-    level_to_texels(lookup.fine, grad * (T(1.0f) - lookup.part), add);
-    level_to_texels(lookup.coarse, grad * lookup.part, add);
+  FS_HD void to_texels(Vec3<T> grad, bool decode, const Add& add) const {
+    if (!blends) return level_to_texels(fine, grad, decode, add);
+    level_to_texels(fine, grad * (T(1.0f) - part), decode, add);
+    level_to_texels(coarse, grad * part, decode, add);
   }
 
  private:
@@ -81,7 +71,7 @@ struct LookupBackward {
     grad_uv.v = grad_uv.v + dot(grad, (tap[2] - tap[0]) * left + (tap[3] - tap[1]) * right) * taps.height;
   }
   template <class Add>
-  FS_HD void level_to_texels(const Taps<T, I>& taps, Vec3<T> grad, const Add& add) const {
+  static FS_HD void level_to_texels(const Taps<T, I>& taps, Vec3<T> grad, bool decode, const Add& add) {
     const T one(1.0f), right = taps.part_x, left = one - right, lower = taps.part_y, upper = one - lower;
     const T weight[4] = {left * upper, right * upper, left * lower, right * lower};
     Vec3<T> to[4];

@@ -93,9 +93,9 @@ struct DrawBackward : DrawGradients {
       }
       const Uv<Float> uv = photo_uv(look, image, across, down, float(width), float(height));
       LookupBackward<Float, Int> lookup;
-      lookup.read(look.photos, photo, uv, look.mips != 0, look.tone != kToneLinear, empty);
+      lookup.read(look.photos, photo, uv, look.mips != 0, empty);
       Uv<Float> to{Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f)};
-      lookup.to_uv(back, look.photos.info + 4 * photo, uv, to);
+      lookup.to_uv(back, look.tone != kToneLinear, look.photos.info + 4 * photo, uv, to);
       const Float by_width = to.u_x * Float(1.0f / float(width)), by_height = to.v_y * Float(1.0f / float(height));
       sums.add(kCropRow, to.u * (one - across) - by_width);
       sums.add(kCropRow + 1, to.v * (one - down) - by_height);

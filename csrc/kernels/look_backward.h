@@ -136,20 +136,21 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
   const int32_t gloss_texture =
       glossy ? valid_row(assets.material_textures[2 * material + 1], assets.textures.count) : -1;
   LookupBackward<Float, Int> lookup, gloss_lookup;
-  Vec3<Float> texel = white, gloss_texel = white;
+  Vec3<Float> texel = white;
   Surface<Float> s;
   s.metallic = Float(m[4]);
   s.roughness = Float(m[5]);
   if (texture >= 0) {
-    lookup.read(assets.textures, texture, seen.uv, mips, decode, sums.active);
-    texel = lookup.color();
+    lookup.read(assets.textures, texture, seen.uv, mips, sums.active);
+    const Color<Float> c = lookup.color(decode);
+    texel = {c.r, c.g, c.b};
     if (d.texel_grad) lookup.for_places([&](Int place) { tile.expect_rows(d.texel_grad, place, sums.active); });
   }
   if (gloss_texture >= 0) {
-    gloss_lookup.read(assets.textures, gloss_texture, seen.uv, mips, false, sums.active);
-    gloss_texel = gloss_lookup.color();
-    s.roughness = s.roughness * gloss_texel.y;
-    s.metallic = s.metallic * gloss_texel.z;
+    gloss_lookup.read(assets.textures, gloss_texture, seen.uv, mips, sums.active);
+    const Color<Float> c = gloss_lookup.color(false);
+    s.roughness = s.roughness * c.g;
+    s.metallic = s.metallic * c.b;
   }
   const bool own_metallic = look.metallic[instance] >= 0, own_roughness = look.roughness[instance] >= 0;
   if (own_metallic) s.metallic = Float(look.metallic[instance]);
@@ -183,8 +184,8 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
     const auto add = [&](Int first, Int second, Vec3<Float> a, Vec3<Float> b) {
       tile.add_rows(d.texel_grad, first, second, a * scale, b * scale, sums.active);
     };
-    if (texture >= 0) tile.in_turn(texture, [&] { lookup.to_texels(grad_texel, add); });
-    if (gloss_texture >= 0) tile.in_turn(gloss_texture, [&] { gloss_lookup.to_texels(grad_gloss, add); });
+    if (texture >= 0) tile.in_turn(texture, [&] { lookup.to_texels(grad_texel, decode, add); });
+    if (gloss_texture >= 0) tile.in_turn(gloss_texture, [&] { gloss_lookup.to_texels(grad_gloss, false, add); });
   }
   if (!sums.wants(kWantPose)) return zero;
 
@@ -195,8 +196,9 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
   }
   if (placed) sums.add_point(kWorldRow, back.position, seen.position);
   Uv<Float> grad_uv{Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f)};
-  if (texture >= 0) lookup.to_uv(grad_texel, assets.textures.info + 4 * texture, seen.uv, grad_uv);
-  if (gloss_texture >= 0) gloss_lookup.to_uv(grad_gloss, assets.textures.info + 4 * gloss_texture, seen.uv, grad_uv);
+  if (texture >= 0) lookup.to_uv(grad_texel, decode, assets.textures.info + 4 * texture, seen.uv, grad_uv);
+  if (gloss_texture >= 0)
+    gloss_lookup.to_uv(grad_gloss, false, assets.textures.info + 4 * gloss_texture, seen.uv, grad_uv);
   const Vec3<Float> grad_normal = normal_backward<Tile>(p, seen.normal, s.normal, back.normal, sums);
   const Vec3<Float> grad_position = placed ? direction_backward(p.world, back.position) : zero;
   Vec3<Float> grad_between = product(grad_plain, texel);
@@ -205,32 +207,30 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
                     grad_between.z * srgb_decode_slope(between.z)};
   // Weight k at a pixel with the ray through the point P moves by -(corner_k - weight_k unit) . dP. So does its change
   // from pixel to pixel, which is the same formula's, with P changing along.
-  Vec3<Float> moved = zero, moved_x = zero, moved_y = zero;
-  const Float held = held_at_grazing(met);
   const Float weight[3] = {seen.hit.w0, seen.hit.w1, seen.hit.w2};
-  const Float weight_x[3] = {Float(0.0f), seen.hit.w1_x, seen.hit.w2_x},
-              weight_y[3] = {Float(0.0f), seen.hit.w1_y, seen.hit.w2_y};
-  const bool blends = (texture >= 0 && lookup.lookup.blends) || (gloss_texture >= 0 && gloss_lookup.lookup.blends);
-  for (int k = 1; k < 3; ++k) {
-    const Float du = met.u[k] - met.u[0], dv = met.v[k] - met.v[0];
-    Float grad_weight = dot(grad_normal, met.normal[k] - met.normal[0]) + grad_uv.u * du + grad_uv.v * dv;
-    if (placed) grad_weight = grad_weight + dot(grad_position, met.p[k] - met.p[0]);
-    if (assets.vertex_colors) grad_weight = grad_weight + dot(grad_between, coded[k] - coded[0]);
-    const Vec3<Float> away = met.plane.unit * weight[k] - met.plane.corner[k - 1];
-    moved = moved + away * (grad_weight * held);
-    if (!blends) continue;
-    const Float grad_x = grad_uv.u_x * du + grad_uv.v_x * dv, grad_y = grad_uv.u_y * du + grad_uv.v_y * dv;
-    moved = moved + met.plane.unit * (weight_x[k] * grad_x + weight_y[k] * grad_y);
-    moved_x = moved_x + away * grad_x;
-    moved_y = moved_y + away * grad_y;
+  Float du[2], dv[2], grad_weight[2];
+  Vec3<Float> away[2];
+  for (int k = 0; k < 2; ++k) {
+    du[k] = met.u[k + 1] - met.u[0];
+    dv[k] = met.v[k + 1] - met.v[0];
+    away[k] = met.plane.unit * weight[k + 1] - met.plane.corner[k];
+    grad_weight[k] = dot(grad_normal, met.normal[k + 1] - met.normal[0]) + grad_uv.u * du[k] + grad_uv.v * dv[k];
+    if (placed) grad_weight[k] = grad_weight[k] + dot(grad_position, met.p[k + 1] - met.p[0]);
+    if (assets.vertex_colors) grad_weight[k] = grad_weight[k] + dot(grad_between, coded[k + 1] - coded[0]);
   }
-  if (blends) {
-    const typename Tile::Mask not_edge_on = sums.active & met.plane.sound;
-    const RowSums<Float, typename Tile::Mask> sound{sums.row, not_edge_on, sums.wanted};
-    const Vec3<Float> along_1 = met.p[1] - met.p[0], along_2 = met.p[2] - met.p[0];
-    sound.add_direction(kClipRow, 4, moved_x, along_1 * weight_x[1] + along_2 * weight_x[2]);
-    sound.add_direction(kClipRow, 4, moved_y, along_1 * weight_y[1] + along_2 * weight_y[2]);
-  }
+  Vec3<Float> moved = (away[0] * grad_weight[0] + away[1] * grad_weight[1]) * held_at_grazing(met);
+  const bool blends = (texture >= 0 && lookup.blends) || (gloss_texture >= 0 && gloss_lookup.blends);
+  if (!blends) return moved;
+  const typename Tile::Mask not_edge_on = sums.active & met.plane.sound;
+  const RowSums<Float, typename Tile::Mask> sound{sums.row, not_edge_on, sums.wanted};
+  const auto along = [&](Float by_u, Float by_v, Float w1, Float w2) {  // one axis of the picture
+    const Float first = by_u * du[0] + by_v * dv[0], second = by_u * du[1] + by_v * dv[1];
+    moved = moved + met.plane.unit * (w1 * first + w2 * second);
+    sound.add_direction(kClipRow, 4, away[0] * first + away[1] * second,
+                        (met.p[1] - met.p[0]) * w1 + (met.p[2] - met.p[0]) * w2);
+  };
+  along(grad_uv.u_x, grad_uv.v_x, seen.hit.w1_x, seen.hit.w2_x);
+  along(grad_uv.u_y, grad_uv.v_y, seen.hit.w1_y, seen.hit.w2_y);
   return moved;
 }
 
