@@ -135,7 +135,7 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
   const int32_t texture = base_texture(assets, look, instance, material);
   const int32_t gloss_texture =
       glossy ? valid_row(assets.material_textures[2 * material + 1], assets.textures.count) : -1;
-  LookupBackward<Float, Int> lookup, gloss_lookup;
+  LookupBackward<Float, Int> lookup;
   Vec3<Float> texel = white;
   Surface<Float> s;
   s.metallic = Float(m[4]);
@@ -147,8 +147,7 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
     if (d.texel_grad) lookup.for_places([&](Int place) { tile.expect_rows(d.texel_grad, place, sums.active); });
   }
   if (gloss_texture >= 0) {
-    gloss_lookup.read(assets.textures, gloss_texture, seen.uv, mips, sums.active);
-    const Color<Float> c = gloss_lookup.color(false);
+    const Color<Float> c = sample(assets.textures, gloss_texture, seen.uv, false, mips, sums.active);
     s.roughness = s.roughness * c.g;
     s.metallic = s.metallic * c.b;
   }
@@ -179,13 +178,25 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
   const Vec3<Float> grad_texel = product(grad_plain, vertex_color);
   const Vec3<Float> grad_gloss{Float(0.0f), own_roughness ? Float(0.0f) : back.roughness * Float(m[5]),
                                own_metallic ? Float(0.0f) : back.metallic * Float(m[4])};
-  if (d.texel_grad) {
-    const Float scale(power_of_two(unit_exponent(as_float(*d.largest), bits_of_terms(kTexelTerms))));
-    const auto add = [&](Int first, Int second, Vec3<Float> a, Vec3<Float> b) {
-      tile.add_rows(d.texel_grad, first, second, a * scale, b * scale, sums.active);
-    };
-    if (texture >= 0) tile.in_turn(texture, [&] { lookup.to_texels(grad_texel, decode, add); });
-    if (gloss_texture >= 0) tile.in_turn(gloss_texture, [&] { gloss_lookup.to_texels(grad_gloss, false, add); });
+  Uv<Float> grad_uv{Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f)};
+  bool blends = false;  // two mip levels, anywhere
+  const auto to_texture = [&](const LookupBackward<Float, Int>& found, int32_t number, bool decoded, Vec3<Float> grad) {
+    blends = blends || found.blends;
+    if (d.texel_grad) {
+      const Float scale(power_of_two(unit_exponent(as_float(*d.largest), bits_of_terms(kTexelTerms))));
+      tile.in_turn(number, [&] {
+        found.to_texels(grad, decoded, [&](Int first, Int second, Vec3<Float> a, Vec3<Float> b) {
+          tile.add_rows(d.texel_grad, first, second, a * scale, b * scale, sums.active);
+        });
+      });
+    }
+    if (sums.wants(kWantPose)) found.to_uv(grad, decoded, assets.textures.info + 4 * number, seen.uv, grad_uv);
+  };
+  if (texture >= 0) to_texture(lookup, texture, decode, grad_texel);
+  if (gloss_texture >= 0) {  // read again: kept until now, it would take registers that a GPU has not
+    LookupBackward<Float, Int> gloss;
+    gloss.read(assets.textures, gloss_texture, seen.uv, mips, sums.active);
+    to_texture(gloss, gloss_texture, false, grad_gloss);
   }
   if (!sums.wants(kWantPose)) return zero;
 
@@ -195,10 +206,6 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
     back.position = back.position - grad_offset;
   }
   if (placed) sums.add_point(kWorldRow, back.position, seen.position);
-  Uv<Float> grad_uv{Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f)};
-  if (texture >= 0) lookup.to_uv(grad_texel, decode, assets.textures.info + 4 * texture, seen.uv, grad_uv);
-  if (gloss_texture >= 0)
-    gloss_lookup.to_uv(grad_gloss, false, assets.textures.info + 4 * gloss_texture, seen.uv, grad_uv);
   const Vec3<Float> grad_normal = normal_backward<Tile>(p, seen.normal, s.normal, back.normal, sums);
   const Vec3<Float> grad_position = placed ? direction_backward(p.world, back.position) : zero;
   Vec3<Float> grad_between = product(grad_plain, texel);
@@ -219,7 +226,6 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
     if (assets.vertex_colors) grad_weight[k] = grad_weight[k] + dot(grad_between, coded[k + 1] - coded[0]);
   }
   Vec3<Float> moved = (away[0] * grad_weight[0] + away[1] * grad_weight[1]) * held_at_grazing(met);
-  const bool blends = (texture >= 0 && lookup.blends) || (gloss_texture >= 0 && gloss_lookup.blends);
   if (!blends) return moved;
   const typename Tile::Mask not_edge_on = sums.active & met.plane.sound;
   const RowSums<Float, typename Tile::Mask> sound{sums.row, not_edge_on, sums.wanted};
