@@ -75,19 +75,19 @@ struct Taps {
   // Of levels of w x h texels, whose first texels are `first`.
   template <class M>
   FS_HD void read(const Textures& textures, int wrap, I first, I w, I h, T u, T v, M active) {
-    width = to_float(w);
-    height = to_float(h);
-    const T x = u * width - T(0.5f), y = v * height - T(0.5f);
+    const T x = u * to_float(w) - T(0.5f), y = v * to_float(h) - T(0.5f);
     const T left_of = floor(x), top_of = floor(y);
-    part_x = x - left_of;
-    part_y = y - top_of;
     const I left = as_whole(left_of), top = as_whole(top_of);
     column[0] = wrapped(left, w, wrap);
     column[1] = wrapped(left + I(1), w, wrap);
     row[0] = first + multiply(wrapped(top, h, wrap), w);
     row[1] = first + multiply(wrapped(top + I(1), h, wrap), w);
     gather_two(textures.texels, row[0], column[0], column[1], active, texel[0], texel[1]);
+    width = to_float(w);
+    height = to_float(h);
     gather_two(textures.texels, row[1], column[0], column[1], active, texel[2], texel[3]);
+    part_x = x - left_of;
+    part_y = y - top_of;
   }
 
   FS_HD Color<T> blended(bool decode) const {

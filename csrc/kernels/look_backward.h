@@ -116,19 +116,20 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
   using Int = typename Tile::Int;
   const AssetView& assets = d.assets;
   const LookView& look = d.look;
+  const Float held = held_at_grazing(met);
   const TileSeen<Tile>& seen = met.seen;
   const Vec3<Float> zero = zero_vector<Float>(), white{Float(1.0f), Float(1.0f), Float(1.0f)};
   const bool decode = look.tone != kToneLinear, glossy = look.shading != kLambert, mips = look.mips != 0;
   const bool placed = glossy || lights.local;  // does the look depend on where the surface is?
   const float* m = assets.materials + 8 * material;
-  Vec3<Float> coded[3], vertex_color = white, between = white;
+  const Int corner[3] = {seen.a, seen.b, seen.c};
+  const auto coded = [&](int i) {  // a corner's colour
+    const Color<Float> c = unpack<Float>(gather(assets.vertex_colors, corner[i], sums.active), false);
+    return Vec3<Float>{c.r, c.g, c.b};
+  };
+  Vec3<Float> vertex_color = white, between = white;
   if (assets.vertex_colors) {
-    const Int corner[3] = {seen.a, seen.b, seen.c};
-    for (int i = 0; i < 3; ++i) {
-      const Color<Float> c = unpack<Float>(gather(assets.vertex_colors, corner[i], sums.active), false);
-      coded[i] = {c.r, c.g, c.b};
-    }
-    between = weigh(coded[0], coded[1], coded[2], seen.hit);
+    between = weigh(coded(0), coded(1), coded(2), seen.hit);
     vertex_color = between;
     if (decode) vertex_color = {srgb_decode(between.x), srgb_decode(between.y), srgb_decode(between.z)};
   }
@@ -223,9 +224,9 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
     away[k] = met.plane.unit * weight[k + 1] - met.plane.corner[k];
     grad_weight[k] = dot(grad_normal, met.normal[k + 1] - met.normal[0]) + grad_uv.u * du[k] + grad_uv.v * dv[k];
     if (placed) grad_weight[k] = grad_weight[k] + dot(grad_position, met.p[k + 1] - met.p[0]);
-    if (assets.vertex_colors) grad_weight[k] = grad_weight[k] + dot(grad_between, coded[k + 1] - coded[0]);
+    if (assets.vertex_colors) grad_weight[k] = grad_weight[k] + dot(grad_between, coded(k + 1) - coded(0));
   }
-  Vec3<Float> moved = (away[0] * grad_weight[0] + away[1] * grad_weight[1]) * held_at_grazing(met);
+  Vec3<Float> moved = (away[0] * grad_weight[0] + away[1] * grad_weight[1]) * held;
   if (!blends) return moved;
   const typename Tile::Mask not_edge_on = sums.active & met.plane.sound;
   const RowSums<Float, typename Tile::Mask> sound{sums.row, not_edge_on, sums.wanted};
