@@ -5,8 +5,10 @@ from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.compose import compose
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
+from fastsynth.environments import Environments
 from fastsynth.geometry import Pinhole, deg
 from fastsynth.load import load_assets, load_textures
+from fastsynth.load_environments import load_environments
 from fastsynth.pack import pack
 from fastsynth.random import (
     Choice,
@@ -29,6 +31,7 @@ from fastsynth.randomizers import (
     CameraPose,
     ColorBackground,
     DirectionalLight,
+    EnvironmentLight,
     FrustumPosition,
     GradientBackground,
     ImageBackground,
@@ -59,6 +62,8 @@ __all__ = [
     "Constant",
     "DirectionalLight",
     "Distribution",
+    "EnvironmentLight",
+    "Environments",
     "Frames",
     "FrustumPosition",
     "GradientBackground",
@@ -98,6 +103,7 @@ __all__ = [
     "deg",
     "geometry",
     "load_assets",
+    "load_environments",
     "load_textures",
     "ops",
     "pack",

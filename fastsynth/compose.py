@@ -13,10 +13,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fastsynth import environment
 from fastsynth._expect import expect
 from fastsynth.geometry import multiply
 from fastsynth.sensor import develop
 from fastsynth.shading import Surface, shade
+from fastsynth.shadow import shadow_maps
 from fastsynth.surface import Seen, eye_position, material, sample, see, unit
 from fastsynth.types import SceneBatch
 
@@ -103,6 +105,9 @@ def compose(
     drawn: dict[str, Tensor] = {}
     if any(name in _COLORS for name in outputs):
         linear = background(batch, (samples["h"], samples["w"]), photo_texels)
+        if batch.environments is not None and batch.environment_visible:
+            there = environment.has_panorama(batch)[:, None, None, None]
+            linear = torch.where(there, environment.backdrop(batch, (samples["h"], samples["w"])), linear)
         if seen is not None:
             linear = torch.where(seen.hit[..., None], _radiance(batch, seen, texels), linear)
         linear = linear.unflatten(2, (width, grid)).unflatten(1, (height, grid)).mean((2, 4)).movedim(-1, 1)
@@ -164,7 +169,8 @@ def _radiance(batch: SceneBatch, seen: Seen, texels: Tensor | None) -> Tensor:
     """Linear radiance of what is seen, [B, H, W, 3]."""
     position = _world(batch, seen)
     to_eye = unit(eye_position(batch.camera_from_world)[:, None, None] - position)
-    return shade(Surface(position, seen.normal, to_eye, *material(batch, seen, texels)), batch, batch.shading)
+    surface = Surface(position, seen.normal, to_eye, *material(batch, seen, texels))
+    return shade(surface, batch, batch.shading, shadow_maps(batch) if batch.light_shadow is not None else None)
 
 
 def _label(name: str, batch: SceneBatch, triangle_id: Tensor, seen: Seen | None) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 from fastsynth import labels
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.pack import pack
+from fastsynth.skies import environments as environments
 from fastsynth.textures import Textures
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import torch
 
 from fastsynth import ops
+from fastsynth.environment import turn_of
 from fastsynth.ops.draw import ASSETS, SCENE, TEXTURES
 from fastsynth.ops.rasterize import MAX_SIZE, check_size
+from fastsynth.shadow import shadow_maps
 from fastsynth.surface import clip_from_object, cofactors, determinant, eye_position
 from fastsynth.types import OUTPUTS, SHADINGS, TONES, Frames, SceneBatch
 
@@ -32,8 +35,8 @@ def render(
     One fused kernel that keeps nothing between geometry and outputs and writes only what was asked for.
 
     Where a tensor of the batch (or `texels`) requires a gradient, ``rgb`` passes it on: to poses, cameras, lights,
-    ambient light, base colours, metallic, roughness, background colours, crops of photographs, exposure and white
-    balance. Silhouettes and surfaces that cut through each other have theirs too, although the picture stays as crisp
+    ambient light, base colours, metallic, roughness, background colours, crops of photographs, exposure, white balance,
+    and the scale and azimuth of panoramas. What keeps light off, a shadow, is a constant to them. Silhouettes and surfaces that cut through each other have theirs too, although the picture stays as crisp
     as ever (see ``csrc/kernels/edges.h``). Labels are not differentiable, nor are 8-bit pictures. Gradients are the
     same bits in every run and for any number of threads.
 
@@ -111,28 +114,72 @@ def render(
         asked |= dict.fromkeys(("instance_id", "triangle_id", "seen"))
     if batch.photos is None:
         scene["photo_id"] = torch.full_like(batch.photo_id, -1)
-    drawn = ops.draw(
+    tensors = (
         [getattr(batch.assets, name) for name in ASSETS] + list(textures.values()),
         list(scene.values()),
         [getattr(photos, name) for name in TEXTURES],
-        size,
-        tuple(asked),
-        grid=grid,
-        face_bits=batch.assets.face_bits,
-        shading=SHADINGS.index(batch.shading),
-        tone=TONES.index(batch.tone),
-        mips=batch.filter == "trilinear",
-        linear=develops,
-        dtype=torch.float32 if develops else rgb_dtype,
-        near=batch.near,
-        lod=batch.lod,
-        traced=traced,
     )
+    options = {
+        "face_bits": batch.assets.face_bits,
+        "shading": SHADINGS.index(batch.shading),
+        "tone": TONES.index(batch.tone),
+        "mips": batch.filter == "trilinear",
+        "linear": develops,
+        "dtype": torch.float32 if develops else rgb_dtype,
+        "near": batch.near,
+    }
+    if "rgb" in outputs and (batch.light_shadow is not None or batch.environments is not None):
+        drawn = _draw_lit(batch, tensors, size, asked, grid, options, traced)
+    else:
+        drawn = ops.draw(*tensors, size, tuple(asked), grid=grid, lod=batch.lod, traced=traced, **options)
     if develops:
         drawn["rgb"] = _develop(batch, drawn["rgb"], rgb_dtype)
     if "seen" in drawn:
         drawn["boxes_2d_tight"], drawn["visible_pixels"] = ops.boxes_of(drawn.pop("seen"))
     return Frames(batch, size, {name: drawn[name] for name in outputs}, drawn["flags"])
+
+
+def _draw_lit(
+    batch: SceneBatch,
+    tensors: tuple[list[torch.Tensor], ...],
+    size: tuple[int, int],
+    asked: Collection[str],
+    grid: int,
+    options: dict[str, Any],
+    traced: tuple[torch.Tensor, ...],
+) -> dict[str, torch.Tensor]:
+    """As ops.draw, in two steps: what is visible, then its colour in a light that may be kept off."""
+    ids = ("instance_id", "triangle_id")
+    labels = dict.fromkeys(name for name in asked if name != "rgb")
+    seen = labels if grid > 1 else labels | dict.fromkeys(ids)
+    drawn = {}
+    if seen:
+        drawn = ops.draw(*tensors, size, tuple(seen), grid=1, lod=batch.lod, **options)
+    samples = drawn
+    if grid > 1:  # the samples of a pixel are pixels of a larger picture, `lod` of which are as large as one of this
+        large = (grid * size[0], grid * size[1])
+        samples = ops.draw(*tensors, large, ids, grid=1, lod=grid * batch.lod, **options)
+    maps, panoramas = shadow_maps(batch), batch.environments
+    if panoramas is None:
+        none = batch.exposure.new_empty(0)
+        around, side = [none[None, None, :].expand(0, 0, 0), none, batch.photo_id, none, none], 0
+    else:
+        tensors_of = (batch.environment_id, batch.environment_scale, turn_of(batch))
+        around, side = [panoramas.texels, panoramas.reflectance, *tensors_of], panoramas.side
+    drawn["rgb"] = ops.draw_lit(
+        *tensors,
+        [maps.maps, maps.cameras, *around],
+        *(samples[name] for name in ids),
+        grid=grid,
+        casters=maps.casters,
+        panorama_side=side,
+        visible=batch.environment_visible,
+        lod=batch.lod,
+        traced=traced,
+        seen=drawn.get("seen"),
+        **options,
+    )
+    return {"flags": samples["flags"], **drawn}
 
 
 def _develop(batch: SceneBatch, linear: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -148,6 +195,9 @@ def _wants_gradient(batch: SceneBatch, texels: torch.Tensor | None) -> bool:
     """Does a gradient of the picture go anywhere?"""
     if not torch.is_grad_enabled():
         return False
+    around = (batch.environment_scale, batch.environment_azimuth)
+    if batch.environments is not None and any(value is not None and value.requires_grad for value in around):
+        return True
     return any(getattr(batch, name).requires_grad for name in SCENE) or (texels is not None and texels.requires_grad)
 
 

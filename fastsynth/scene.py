@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fastsynth.assets import Assets, Textures
+from fastsynth.environments import Environments
 from fastsynth.random import Decisions, Distribution, Learnable, Noise
 from fastsynth.types import SceneBatch
 
@@ -27,7 +28,7 @@ class Parts(nn.Module):
     def _apply(self, fn: Any, recurse: bool = True) -> Parts:
         super()._apply(fn, recurse)
         for name, value in list(vars(self).items()):
-            if isinstance(value, Assets | Textures):
+            if isinstance(value, Assets | Textures | Environments):
                 device = fn(torch.empty(0, dtype=torch.int32, device=value.device)).device
                 if device != value.device:
                     setattr(self, name, value.to(device))

@@ -18,7 +18,10 @@ normal, l the unit vector to the light, v to the eye, h = unit(l + v); A(n) the 
         V         = 0.5 / (n.l sqrt((n.v)^2 (1 - a^2) + a^2) + n.v sqrt((n.l)^2 (1 - a^2) + a^2))
         F         = F0 + (1 - F0) * (1 - v.h)^5,   n.v at least 1e-4
 
-The ambient term of the glossy models has no reflected direction: a rough surface gives back half of F0, a polished
+What of a light arrives past shadows is a factor of E_i, and a constant to all gradients: see ``fastsynth/shadow.py``.
+
+Where an image has a panorama, its glossy models mirror it in place of the term of F0 with A: see
+``fastsynth/environment.py``. Without one, the ambient term of the glossy models has no reflected direction: a rough surface gives back half of F0, a polished
 one all of it. Normalised Blinn-Phong: Akenine-Moeller et al., "Real-Time Rendering", 3rd ed., 7.6. Trowbridge-Reitz
 distribution: Walter et al., "Microfacet Models for Refraction through Rough Surfaces", 2007. Height-correlated
 Smith visibility: Heitz, "Understanding the Masking-Shadowing Function", 2014. Fresnel: Schlick 1994. Roughness and
@@ -33,10 +36,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fastsynth import environment
+from fastsynth.geometry import spherical_harmonics
+from fastsynth.shadow import ShadowMaps, lit_part
 from fastsynth.surface import dot, unit
 from fastsynth.types import SceneBatch
 
-_OFF, _DIRECTIONAL, _SPOT = 0, 1, 3  # kinds of light of the data model; 2 is a point
+_OFF, _DIRECTIONAL, _POINT, _SPOT = 0, 1, 2, 3  # kinds of light of the data model
 
 
 class Surface(NamedTuple):
@@ -50,41 +56,14 @@ class Surface(NamedTuple):
     roughness: Tensor  #: [B, ..., 1]
 
 
-def spherical_harmonics(normal: Tensor) -> Tensor:
-    """The nine real spherical harmonics up to order 2, in the order of the data model.
-
-    Args:
-        normal: Unit vectors, [..., 3].
-
-    Returns:
-        [..., 9]: 1, y, z, x, xy, yz, 3z2-1, xz, x2-y2 with their constants.
-
-    Example:
-        >>> [round(value, 4) for value in spherical_harmonics(torch.tensor([0.0, 0.0, 1.0])).tolist()[:3]]
-        [0.2821, 0.0, 0.4886]
-    """
-    x, y, z = normal.unbind(-1)
-    basis = (
-        torch.full_like(x, 0.28209479177387814),  # 1 / (2 sqrt(pi))
-        0.4886025119029199 * y,  # sqrt(3 / (4 pi))
-        0.4886025119029199 * z,
-        0.4886025119029199 * x,
-        1.0925484305920792 * x * y,  # sqrt(15 / (4 pi))
-        1.0925484305920792 * y * z,
-        0.31539156525252005 * (3 * z * z - 1),  # sqrt(5 / (16 pi))
-        1.0925484305920792 * x * z,
-        0.5462742152960396 * (x * x - y * y),  # sqrt(15 / (16 pi))
-    )
-    return torch.stack(basis, -1)
-
-
-def shade(surface: Surface, lights: SceneBatch, shading: str) -> Tensor:
+def shade(surface: Surface, lights: SceneBatch, shading: str, shadows: ShadowMaps | None = None) -> Tensor:
     """Linear radiance of surfaces under the lights of their images.
 
     Args:
         surface: What is lit.
         lights: Holds ``light_*`` and ``ambient`` of the B images.
         shading: "lambert", "blinn_phong" or "ggx".
+        shadows: From :func:`fastsynth.shadow.shadow_maps`; None = no shadows.
 
     Returns:
         [B, ..., 3]. Differentiable in the surface, the lights and the ambient light.
@@ -98,6 +77,13 @@ def shade(surface: Surface, lights: SceneBatch, shading: str) -> Tensor:
     harmonics = spherical_harmonics(surface.normal)
     ambient = (harmonics[..., None] * spread(lights.ambient)).sum(-2).clamp(min=0)
     radiance = ambient * lit.ambient
+    if lights.environments is not None and shading != "lambert":
+        away = 2 * dot(surface.normal, surface.to_eye) * surface.normal - surface.to_eye
+        away = away + (surface.normal - away) * lit.rough * lit.rough  # a rough lobe lies nearer to the normal
+        factor, added = environment.reflectance(lights, lit.n_v, lit.rough).split(1, -1)
+        mirrored = environment.radiance(lights, away, lit.rough) * (lit.f0 * factor + added)
+        there = spread(environment.has_panorama(lights)[:, None])
+        radiance = torch.where(there, ambient * lit.diffuse + mirrored, radiance)
     for i in range(lights.light_kind.shape[1]):
         kind = spread(lights.light_kind[:, i, None])
         axis = spread(lights.light_direction[:, i])
@@ -108,6 +94,9 @@ def shade(surface: Surface, lights: SceneBatch, shading: str) -> Tensor:
         part = ((-dot(axis, to_light) - outer) / (inner - outer).clamp(min=1e-6)).clamp(0, 1)
         strength = torch.where(kind == _SPOT, part * part * (3 - 2 * part), 1)
         strength = torch.where(kind == _DIRECTIONAL, 1, strength / square) * (kind != _OFF)
+        if shadows is not None:
+            hindered = lit_part(shadows, i, surface.position.detach(), surface.normal.detach())
+            strength = strength * torch.where(kind == _POINT, 1.0, hindered)
         cosine = dot(surface.normal, to_light).clamp(min=0)
         radiance = radiance + spread(lights.light_color[:, i]) * strength * cosine * lit.reflected(to_light, cosine)
     return radiance
@@ -124,7 +113,7 @@ class _Lit:
             return
         self.diffuse = base * (1 - metallic)
         self.f0 = 0.04 + (base - 0.04) * metallic
-        rough = surface.roughness.clamp(min=0.045)
+        self.rough = rough = surface.roughness.clamp(min=0.045)
         self.squared = (rough * rough) ** 2  # alpha^2
         self.n_v = dot(surface.normal, surface.to_eye).clamp(min=1e-4)
         self.ambient = self.diffuse + self.f0 * (1 - 0.5 * rough)

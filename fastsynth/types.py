@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fastsynth._expect import expect
 from fastsynth.assets import Assets, Textures
+from fastsynth.environments import Environments
 
 MAX_LIGHTS = 16
 SHADINGS = ("lambert", "blinn_phong", "ggx")
@@ -47,7 +48,14 @@ _FIELDS: dict[str, tuple[str, torch.dtype, float | None]] = {
     "noise_key": ("B", torch.int64, 0),
 }
 # Left out, these stay None, so that nobody pays for what no image of the batch has.
-_OPTIONAL: dict[str, tuple[str, torch.dtype]] = {"blur": ("B", _F), "noise": ("B 2", _F)}
+_OPTIONAL: dict[str, tuple[str, torch.dtype]] = {
+    "light_shadow": ("B L", _F),
+    "environment_id": ("B", _I),
+    "environment_scale": ("B", _F),
+    "environment_azimuth": ("B", _F),
+    "blur": ("B", _F),
+    "noise": ("B 2", _F),
+}
 
 
 @dataclass(frozen=True)
@@ -93,9 +101,17 @@ class SceneBatch:
     exposure: Tensor = None  # type: ignore[assignment]
     white_balance: Tensor = None  # type: ignore[assignment]
     noise_key: Tensor = None  # type: ignore[assignment]
+    light_shadow: Tensor | None = None
+    environment_id: Tensor | None = None
+    environment_scale: Tensor | None = None
+    environment_azimuth: Tensor | None = None
     blur: Tensor | None = None
     noise: Tensor | None = None
     photos: Textures | None = None
+    environments: Environments | None = None
+    environment_visible: bool = True
+    shadow_size: int = 1024
+    shadow_columns: tuple[int, ...] | None = None
     blur_limit: float = 0.01
     near: float = 0.01
     shading: str = "lambert"
@@ -105,7 +121,7 @@ class SceneBatch:
 
     def __post_init__(self):
         sizes = {"B": len(self.mesh_id), "N": self.mesh_id.shape[-1] if self.mesh_id.ndim == 2 else 0, "L": 0}
-        for light in ("light_kind", "light_position", "light_direction", "light_color", "light_cone"):
+        for light in ("light_kind", "light_position", "light_direction", "light_color", "light_cone", "light_shadow"):
             if getattr(self, light) is not None:
                 sizes["L"] = getattr(self, light).shape[1]
                 break
@@ -121,6 +137,12 @@ class SceneBatch:
                 elif name == "light_direction":
                     value[..., 2] = 1.0
             object.__setattr__(self, name, value.contiguous() if isinstance(value, Tensor) else value)
+        if self.environments is not None:
+            for name, default in (("environment_id", -1), ("environment_scale", 1.0), ("environment_azimuth", 0.0)):
+                if getattr(self, name) is None:
+                    dtype, device = _OPTIONAL[name][1], self.mesh_id.device
+                    value = torch.full((self.images,), default, dtype=dtype, device=device)
+                    object.__setattr__(self, name, value)
         specs = {name: (getattr(self, name), shape, dtype) for name, (shape, dtype, _) in _FIELDS.items()}
         for name, (shape, dtype) in _OPTIONAL.items():
             if getattr(self, name) is not None:
@@ -131,6 +153,13 @@ class SceneBatch:
         for name, allowed in (("shading", SHADINGS), ("tone", TONES), ("filter", FILTERS)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"SceneBatch: `{name}` must be one of {allowed}, but is {getattr(self, name)!r}.")
+        if not 1 <= self.shadow_size <= 8192:
+            raise ValueError(f"SceneBatch: `shadow_size` must lie in [1, 8192] texels, but is {self.shadow_size}.")
+        if self.shadow_columns is not None and not set(self.shadow_columns) <= set(range(self.light_kind.shape[1])):
+            raise ValueError(
+                f"SceneBatch: `shadow_columns` must name some of the {self.light_kind.shape[1]} lights, but is "
+                f"{self.shadow_columns}."
+            )
         if not self.near > 0:
             raise ValueError(f"SceneBatch: `near` must be above 0 [m], but is {self.near}.")
         if not 0 <= self.blur_limit <= 0.1:
@@ -149,6 +178,14 @@ class SceneBatch:
         return self.mesh_id.shape[1]
 
     @property
+    def shadow_lights(self) -> tuple[int, ...]:
+        """The lights that may cast shadows, in ascending order: none without ``light_shadow``."""
+        if self.light_shadow is None:
+            return ()
+        every = range(self.light_kind.shape[1])
+        return tuple(every if self.shadow_columns is None else sorted(set(self.shadow_columns)))
+
+    @property
     def device(self) -> torch.device:
         """Where the tensors lie."""
         return self.mesh_id.device
@@ -163,9 +200,11 @@ class SceneBatch:
 
     def to(self, device: torch.device | str) -> SceneBatch:
         """The same batch, its assets and photographs included, on another device."""
-        moved = {name: value.to(device) for name, value in self.tensors().items()}
-        photos = self.photos.to(device) if self.photos is not None else None
-        return dataclasses.replace(self, assets=self.assets.to(device), photos=photos, **moved)
+        moved: dict[str, Any] = {name: value.to(device) for name, value in self.tensors().items()}
+        for name in ("photos", "environments"):
+            if getattr(self, name) is not None:
+                moved[name] = getattr(self, name).to(device)
+        return dataclasses.replace(self, assets=self.assets.to(device), **moved)
 
     def __getitem__(self, rows: slice | Tensor) -> SceneBatch:
         """Some of the images: ``batch[3:5]``, or a tensor of rows."""

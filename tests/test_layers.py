@@ -15,14 +15,16 @@ LAYERS = (
     {"_expect", "_C", "report", "graph"},
     # functions of tensors, and files made into tensors
     {"ops", "geometry", "textures", "lod", "labels", "safe_files"},
-    {"assets", "random"},
-    {"pack"},
+    {"assets", "random", "environments"},
+    {"pack", "skies"},
     {"load", "procedural"},
+    {"load_environments"},
     # the waist: what is drawn and what was drawn
     {"types"},
     # the two halves, which meet in the waist alone
     {"scene", "surface", "sensor", "annotate"},
-    {"randomizers", "shading"},
+    {"randomizers", "shadow", "environment"},
+    {"shading"},
     {"render", "compose"},
     # what knows both halves
     {"dataset", "search", "augment"},
@@ -36,8 +38,8 @@ LAYERS = (
 )
 # Never, although the rows would allow it.
 HALVES = (
-    {"scene", "randomizers", "random", "load", "procedural"},
-    {"render", "compose", "surface", "shading", "sensor"},
+    {"scene", "randomizers", "random", "load", "load_environments", "procedural", "skies"},
+    {"render", "compose", "surface", "shading", "shadow", "environment", "sensor"},
 )
 TOP = {"selftest", "sheet", "demo_detector", "inputs", "demo", "cli"}  # the only ones that may import the whole package
 LAYER = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}

@@ -33,6 +33,7 @@ enum Wanted : int {
   kWantLook = 16,        // base colours, metallic, roughness
   kWantBackground = 32,  // colours, the photograph's crop
   kWantTexels = 64,
+  kWantEnvironment = 128,  // scale and turn of the panorama
 };
 
 // What the active lanes add to a row.

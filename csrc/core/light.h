@@ -142,6 +142,18 @@ struct Gloss {
   }
 };
 
+// What keeps a light's light off a surface: nothing. Lights of another kind (lit.h) have more to say.
+struct Unhindered {
+  template <class T>
+  FS_HD T of(T value) const {
+    return value;
+  }
+};
+template <class T>
+FS_HD Unhindered passage(const Lights&, int, const Surface<T>&, const Arriving<T>&) {
+  return {};
+}
+
 template <class T>
 FS_HD Vec3<T> reflected_ambient(const Lights& lights, Vec3<T> normal) {
   if (!lights.uniform) return ambient_light(lights.ambient, normal);
@@ -150,25 +162,35 @@ FS_HD Vec3<T> reflected_ambient(const Lights& lights, Vec3<T> normal) {
   return {T(c.x), T(c.y), T(c.z)};
 }
 
-// Radiance of a white Lambertian surface; that of a coloured one is this times its colour.
+// What a glossy surface reflects of the light from everywhere.
 template <class T>
-FS_HD Vec3<T> shade_white(const Lights& lights, const Surface<T>& s) {
+FS_HD Vec3<T> reflected_around(const Lights& lights, const Surface<T>& s, const Gloss<T>& gloss, Vec3<T> diffuse) {
+  const Vec3<T> ambient = diffuse + gloss.f0 * (T(1.0f) - T(0.5f) * gloss.rough);
+  return product(reflected_ambient(lights, s.normal), ambient);
+}
+
+// Radiance of a white Lambertian surface; that of a coloured one is this times its colour.
+template <class T, class L>
+FS_HD Vec3<T> shade_white(const L& lights, const Surface<T>& s) {
   Vec3<T> light = reflected_ambient(lights, s.normal);
-  for (int i = 0; i < lights.count; ++i)
-    if (lights.kind[i] != kOff) light = light + spread<T>(lights.color + 3 * i) * arriving(lights, i, s).received;
+  for (int i = 0; i < lights.count; ++i) {
+    if (lights.kind[i] == kOff) continue;
+    const Arriving<T> a = arriving(lights, i, s);
+    light = light + spread<T>(lights.color + 3 * i) * passage(lights, i, s, a).of(a.received);
+  }
   return light;
 }
 
-template <class T>
-FS_HD Vec3<T> shade_glossy(const Lights& lights, int shading, const Surface<T>& s) {
+template <class T, class L>
+FS_HD Vec3<T> shade_glossy(const L& lights, int shading, const Surface<T>& s) {
   const Gloss<T> gloss(s);
   const Vec3<T> diffuse = s.base * (T(1.0f) - s.metallic);
-  const Vec3<T> ambient = diffuse + gloss.f0 * (T(1.0f) - T(0.5f) * gloss.rough);
-  Vec3<T> out = product(reflected_ambient(lights, s.normal), ambient);
+  Vec3<T> out = reflected_around(lights, s, gloss, diffuse);
   for (int i = 0; i < lights.count; ++i) {
     if (lights.kind[i] == kOff) continue;
     const Arriving<T> light = arriving(lights, i, s);
-    out = out + product(spread<T>(lights.color + 3 * i) * light.received, diffuse + gloss.reflected(shading, s, light));
+    const T received = passage(lights, i, s, light).of(light.received);
+    out = out + product(spread<T>(lights.color + 3 * i) * received, diffuse + gloss.reflected(shading, s, light));
   }
   return out;
 }

@@ -128,9 +128,24 @@ struct GlossBackward {
   }
 };
 
-// Of shade_white times the base colour, or of shade_glossy. Adds to `sums` and to the gradient of the surface.
+// Of reflected_around(): returns the gradient of the diffuse colour.
 template <class T, class M>
-FS_APART void shade_backward(const Lights& lights, int shading, const Surface<T>& s, Vec3<T> grad,
+FS_HD Vec3<T> around_backward(const Lights& lights, const Surface<T>& s, const Gloss<T>& gloss, Vec3<T> diffuse,
+                              Vec3<T> around, Vec3<T> grad, const RowSums<T, M>& sums, GlossBackward<T>& back,
+                              Surface<T>& grad_s) {
+  const T ambient_gloss = T(1.0f) - T(0.5f) * gloss.rough;
+  const Vec3<T> grad_around = product(grad, diffuse + gloss.f0 * ambient_gloss);
+  ambient_backward(lights, s.normal, around, grad_around, sums, grad_s.normal);
+  const Vec3<T> grad_diffuse = product(grad, around);
+  back.f0 = grad_diffuse * ambient_gloss;
+  back.rough = T(-0.5f) * dot(grad_diffuse, gloss.f0);
+  return grad_diffuse;
+}
+
+// Of shade_white times the base colour, or of shade_glossy. Adds to `sums` and to the gradient of the surface. What
+// keeps light off is taken as a constant.
+template <class T, class M, class L>
+FS_APART void shade_backward(const L& lights, int shading, const Surface<T>& s, Vec3<T> grad,
                              const RowSums<T, M>& sums, Surface<T>& grad_s) {
   const T zero(0.0f), one(1.0f);
   const Vec3<T> around = reflected_ambient(lights, s.normal), none = zero_vector<T>();
@@ -141,10 +156,12 @@ FS_APART void shade_backward(const Lights& lights, int shading, const Surface<T>
     for (int i = 0; i < lights.count; ++i) {
       if (lights.kind[i] == kOff) continue;
       const Arriving<T> a = arriving(lights, i, s);
+      const auto passes = passage(lights, i, s, a);
+      const T received = passes.of(a.received);
       const Vec3<T> color = spread<T>(lights.color + 3 * i);
-      white = white + color * a.received;
-      if (sums.wants(kWantLights)) sums.add(kLightRow + kLightNumbers * i, grad_white * a.received);
-      arriving_backward(lights, i, s, a, dot(grad_white, color), zero, none, sums, grad_s);
+      white = white + color * received;
+      if (sums.wants(kWantLights)) sums.add(kLightRow + kLightNumbers * i, grad_white * received);
+      arriving_backward(lights, i, s, a, passes.of(dot(grad_white, color)), zero, none, sums, grad_s);
     }
     grad_s.base = grad_s.base + product(grad, white);
     return;
@@ -152,24 +169,21 @@ FS_APART void shade_backward(const Lights& lights, int shading, const Surface<T>
   const Gloss<T> gloss(s);
   GlossBackward<T> back;
   const Vec3<T> diffuse = s.base * (one - s.metallic);
-  const T ambient_gloss = one - T(0.5f) * gloss.rough;
-  const Vec3<T> grad_around = product(grad, diffuse + gloss.f0 * ambient_gloss);
-  ambient_backward(lights, s.normal, around, grad_around, sums, grad_s.normal);
-  Vec3<T> grad_diffuse = product(grad, around);
-  back.f0 = grad_diffuse * ambient_gloss;
-  back.rough = T(-0.5f) * dot(grad_diffuse, gloss.f0);
+  Vec3<T> grad_diffuse = around_backward(lights, s, gloss, diffuse, around, grad, sums, back, grad_s);
   for (int i = 0; i < lights.count; ++i) {
     if (lights.kind[i] == kOff) continue;
     const Arriving<T> a = arriving(lights, i, s);
+    const auto passes = passage(lights, i, s, a);
+    const T received = passes.of(a.received);
     const Vec3<T> color = spread<T>(lights.color + 3 * i);
     const Vec3<T> grad_light = product(grad, diffuse + gloss.reflected(shading, s, a));
-    const Vec3<T> grad_part = product(grad, color * a.received);
-    if (sums.wants(kWantLights)) sums.add(kLightRow + kLightNumbers * i, grad_light * a.received);
+    const Vec3<T> grad_part = product(grad, color * received);
+    if (sums.wants(kWantLights)) sums.add(kLightRow + kLightNumbers * i, grad_light * received);
     grad_diffuse = grad_diffuse + grad_part;
     T grad_cosine(0.0f);
     Vec3<T> grad_to = none;
     back.reflected(gloss, shading, s, a, grad_part, grad_s, grad_cosine, grad_to);
-    arriving_backward(lights, i, s, a, dot(grad_light, color), grad_cosine, grad_to, sums, grad_s);
+    arriving_backward(lights, i, s, a, passes.of(dot(grad_light, color)), grad_cosine, grad_to, sums, grad_s);
   }
   back.made_from(gloss, s, grad_s);
   grad_s.base = grad_s.base + grad_diffuse * (one - s.metallic);

@@ -17,7 +17,10 @@
 
 namespace fastsynth {
 
-struct DrawBackward : DrawGradients {
+// `Kernel` gives lights_at(image), how many numbers a row of its sums has, what lies behind everything, and whether the
+// gradient of that goes elsewhere than to the background's colours or photograph.
+template <class Kernel>
+struct DrawBackwardOf : DrawGradients {
   static constexpr int kPartNumbers = 8, kPartLanes = 256;
   template <class Tile>
   struct Shared {
@@ -35,15 +38,15 @@ struct DrawBackward : DrawGradients {
     using Float = typename Tile::Float;
     const int64_t image = tile.index / (scene.instances + 1);
     const int32_t slot = int32_t(tile.index % (scene.instances + 1));
-    const int numbers = row_size(look.lights);
-    Float row[kMaxRow];
+    const int numbers = static_cast<const Kernel*>(this)->numbers();
+    Float row[Kernel::kMostNumbers];
     for (int k = 0; k < numbers; ++k) row[k] = Float(0.0f);
     const Imaging imaging = imaging_of(*this, image);
     if (slot == scene.instances) {
-      if (wanted & (kWantBackground | kWantGain)) background(tile, image, imaging, row);
+      if (wanted & (kWantBackground | kWantGain | Kernel::kWantBehind)) background(tile, image, imaging, row);
     } else {
       const int32_t* box = seen + 5 * (image * scene.instances + slot);
-      const Lights lights = lights_of(*this, image);
+      const auto lights = static_cast<const Kernel*>(this)->lights_at(image);
       const Eye eye = eye_of(*this, image);
       if (box[4] > 0 && (wanted & ~kWantBackground))
         for_blocks<Tile>(tile, box, [&](int32_t left, int32_t top) {
@@ -82,9 +85,10 @@ struct DrawBackward : DrawGradients {
                           load_run(of + 2 * pixels, x, active)};
       const Float across = (to_float(x) + Float(0.5f)) * Float(1.0f / float(width)),
                   down((float(y) + 0.5f) * (1.0f / float(height)));
-      const Vec3<Float> c =
-          background_radiance(look, image, to_float(x), Float(float(y)), float(width), float(height), empty);
+      const Kernel& kernel = *static_cast<const Kernel*>(this);
+      const Vec3<Float> c = kernel.behind(image, to_float(x), Float(float(y)), empty);
       const Vec3<Float> back = developed_backward(*this, imaging, c, g, sums);
+      if (kernel.behind_backward(image, to_float(x), Float(float(y)), back, sums)) return;
       if (!(wanted & kWantBackground)) return;
       if (photo < 0) {
         sums.add(kBackgroundRow, back * (one - down));
@@ -104,8 +108,8 @@ struct DrawBackward : DrawGradients {
     });
   }
 
-  template <class Tile>
-  FS_KERNEL void surface_block(Tile& tile, int64_t image, int32_t n, const Imaging& imaging, const Lights& lights,
+  template <class Tile, class L>
+  FS_KERNEL void surface_block(Tile& tile, int64_t image, int32_t n, const Imaging& imaging, const L& lights,
                                const Eye& eye, int32_t left, int32_t top, typename Tile::Float* row) const {
     using Float = typename Tile::Float;
     using Int = typename Tile::Int;
@@ -130,6 +134,20 @@ struct DrawBackward : DrawGradients {
     });
     const Mask sound = same & met.plane.sound;
     if (wanted & kWantPose) RowSums<Float, Mask>{row, sound, wanted}.add_point(kClipRow, moved, met.seen.position);
+  }
+};
+
+struct DrawBackward : DrawBackwardOf<DrawBackward> {
+  static constexpr int kMostNumbers = kMaxRow, kWantBehind = 0;
+  FS_HD int numbers() const { return row_size(look.lights); }
+  FS_KERNEL Lights lights_at(int64_t image) const { return lights_of(*this, image); }
+  template <class T, class M>
+  FS_KERNEL Vec3<T> behind(int64_t image, T x, T y, M active) const {
+    return background_radiance(look, image, x, y, float(width), float(height), active);
+  }
+  template <class T, class M>
+  FS_KERNEL bool behind_backward(int64_t, T, T, Vec3<T>, const RowSums<T, M>&) const {
+    return false;
   }
 };
 

@@ -83,8 +83,8 @@ FS_HD Vec3<T> seen_normal(const Prepared& p, const Seen<T, I>& seen) {
 }
 
 // Linear radiance of the surface at a hit. The instance and its material are the same in all lanes.
-template <class T, class I, class M>
-FS_HD Vec3<T> surface_radiance(const AssetView& assets, const LookView& look, const Lights& lights, const Prepared& p,
+template <class T, class I, class M, class L>
+FS_HD Vec3<T> surface_radiance(const AssetView& assets, const LookView& look, const L& lights, const Prepared& p,
                                int64_t instance, int32_t material, const Seen<T, I>& seen, const float* eye, M active) {
   const Hit<T>& hit = seen.hit;
   const float* m = assets.materials + 8 * material;

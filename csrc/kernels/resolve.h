@@ -32,7 +32,7 @@ FS_KERNEL auto byte_of(T shown) {
 
 // Takes linear radiance through exposure and the tone curve and writes it, planar.
 template <class Tile>
-FS_KERNEL void write_color(const DrawView& d, Tile& tile, DrawShared<Tile>& shared, int64_t image, int32_t width,
+FS_KERNEL void write_color(const DrawView& d, Tile& tile, typename Tile::Strip& strip, int64_t image, int32_t width,
                            int32_t height, const Position<Tile>& at, const Imaging& imaging,
                            Vec3<typename Tile::Float> c) {
   using Float = typename Tile::Float;
@@ -44,9 +44,9 @@ FS_KERNEL void write_color(const DrawView& d, Tile& tile, DrawShared<Tile>& shar
   for (int i = 0; i < 3; ++i) {
     const int number = kRgbPlane + i;
     if (d.rgb_byte) {
-      tile.store(shared.strip, number, d.rgb_byte + first + i * plane, width, at.in_x, byte_of(shown[i]), at.inside);
+      tile.store(strip, number, d.rgb_byte + first + i * plane, width, at.in_x, byte_of(shown[i]), at.inside);
     } else {
-      tile.store(shared.strip, number, d.rgb_float + first + i * plane, width, at.in_x, shown[i], at.inside);
+      tile.store(strip, number, d.rgb_float + first + i * plane, width, at.in_x, shown[i], at.inside);
     }
   }
 }
@@ -124,8 +124,8 @@ FS_KERNEL void blend(Vec3<typename Tile::Float>& into, Vec3<typename Tile::Float
 }
 
 // Radiance of the samples' surfaces into `color`.
-template <class Tile>
-FS_KERNEL void add_surfaces(const DrawView& d, Tile& tile, const Lights& lights, const Eye& eye, const Prepared& p,
+template <class Tile, class L>
+FS_KERNEL void add_surfaces(const DrawView& d, Tile& tile, const L& lights, const Eye& eye, const Prepared& p,
                             int64_t instance, const TileSeen<Tile>& seen, typename Tile::Mask active,
                             Vec3<typename Tile::Float>& color) {
   using Mask = typename Tile::Mask;
@@ -221,7 +221,7 @@ FS_KERNEL void resolve_pixels(const DrawView& d, Tile& tile, DrawShared<Tile>& s
         blend<Tile>(normal, load_affine(d.scene.camera_from_world + 16 * image).direction(seen_normal(p, seen)), same);
       }
     });
-    if (color) write_color(d, tile, shared, image, d.width, d.height, at, imaging, radiance);
+    if (color) write_color(d, tile, shared.strip, image, d.width, d.height, at, imaging, radiance);
     const int64_t first = int64_t(at.top) * d.width + at.left;
     const auto store = [&](int number, auto* to, int channels, int c, auto value) {
       if (to)
@@ -284,7 +284,7 @@ FS_KERNEL void resolve_grid(const DrawView& d, Tile& tile, DrawShared<Tile>& sha
       });
       sum = sum + radiance;
     }
-    write_color(d, tile, shared, image, width, height, at, imaging, sum * Float(1.0f / float(d.grid * d.grid)));
+    write_color(d, tile, shared.strip, image, width, height, at, imaging, sum * Float(1.0f / float(d.grid * d.grid)));
   };
   tile.for_blocks(shared.strip, side, width - pixels.left, height - pixels.top, never, nothing, block);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "draw.h"
+#include "draw_lit.h"
 #include "layer.h"
 #include "plain_backward.h"
 
@@ -11,6 +12,8 @@ template <class Schedule, class Library>
 void register_ops(Library& m) {
   m.impl("draw", TORCH_BOX(&draw<Schedule>));
   m.impl("draw_backward", TORCH_BOX(&draw_backward<Schedule>));
+  m.impl("draw_lit", TORCH_BOX(&draw_lit<Schedule>));
+  m.impl("draw_lit_backward", TORCH_BOX(&draw_lit_backward<Schedule>));
   m.impl("transform", TORCH_BOX(&transform<Schedule>));
   m.impl("rasterize", TORCH_BOX(&rasterize<Schedule>));
   m.impl("rasterize_layer", TORCH_BOX(&rasterize_layer<Schedule>));

@@ -174,15 +174,13 @@ std::vector<Tensor> draw(std::vector<Tensor> assets, std::vector<Tensor> scene, 
   return out;
 }
 
-// Rows of sums (core/adjoint.h) [B, N + 1, row_size(L)], and the texels' gradients [X, 4], or [0, 4].
-// `wanted`: bits of Wanted.
-template <class Schedule>
-std::vector<Tensor> draw_backward(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vector<Tensor> photos,
-                                  Tensor rgb, Tensor grad, Tensor instance_id, Tensor triangle_id, Tensor seen,
-                                  int64_t wanted, int64_t shading, int64_t tone, bool mips, bool linear, double near,
-                                  double lod) {
-  DrawBackward k{};
-  static_cast<DrawView&>(k) = draw_view(assets, scene, photos, 0, shading, tone, mips, near);
+// Rows of sums (core/adjoint.h) [B, N + 1, numbers], and the texels' gradients [X, 4], or [0, 4], by a kernel whose view
+// is filled in. `wanted`: bits of Wanted.
+template <class Schedule, class Kernel>
+std::vector<Tensor> run_backward(Kernel& k, const std::vector<Tensor>& assets, const std::vector<Tensor>& scene,
+                                 const Tensor& rgb, const Tensor& grad, const Tensor& instance_id,
+                                 const Tensor& triangle_id, const Tensor& seen, int64_t wanted, bool linear,
+                                 double lod) {
   k.height = int_size(rgb, 2);
   k.width = int_size(rgb, 3);
   k.grid = 1;
@@ -199,7 +197,7 @@ std::vector<Tensor> draw_backward(std::vector<Tensor> assets, std::vector<Tensor
   Tensor flags = make_zeros(like, {1}, ScalarType::Int);
   Schedule::run(like, Prepare{k.assets, k.scene, k.width, k.height, float(lod), const_cast<Prepared*>(k.prepared),
                               write<int32_t>(flags)});
-  Tensor rows = make(like, {b, n + 1, row_size(k.look.lights)}, ScalarType::Float);
+  Tensor rows = make(like, {b, n + 1, k.numbers()}, ScalarType::Float);
   k.rows = write<float>(rows);
   k.wanted = int32_t(wanted);
   if (!(wanted & kWantTexels)) {
@@ -213,6 +211,16 @@ std::vector<Tensor> draw_backward(std::vector<Tensor> assets, std::vector<Tensor
   k.largest = read<int32_t>(sums.bound);
   Schedule::run(like, k);
   return {rows, sums.to_floats({texels, 4})};
+}
+
+template <class Schedule>
+std::vector<Tensor> draw_backward(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vector<Tensor> photos,
+                                  Tensor rgb, Tensor grad, Tensor instance_id, Tensor triangle_id, Tensor seen,
+                                  int64_t wanted, int64_t shading, int64_t tone, bool mips, bool linear, double near,
+                                  double lod) {
+  DrawBackward k{};
+  static_cast<DrawView&>(k) = draw_view(assets, scene, photos, 0, shading, tone, mips, near);
+  return run_backward<Schedule>(k, assets, scene, rgb, grad, instance_id, triangle_id, seen, wanted, linear, lod);
 }
 
 }  // namespace fastsynth

@@ -14,6 +14,14 @@ void define_ops(Library& m) {
       "draw_backward(Tensor[] assets, Tensor[] scene, Tensor[] photos, Tensor rgb, Tensor grad, Tensor instance_id, "
       "Tensor triangle_id, Tensor seen, int wanted, int shading, int tone, bool mips, bool linear, float near, "
       "float lod) -> Tensor[]");
+  m.def(
+      "draw_lit(Tensor[] assets, Tensor[] scene, Tensor[] photos, Tensor[] traced, Tensor[] lighting, Tensor "
+      "instance_id, Tensor triangle_id, Tensor seen, int grid, int face_bits, int casters, int panorama_side, bool visible, int shading, int tone, bool "
+      "mips, bool linear, bool bytes, float near, float lod) -> Tensor");
+  m.def(
+      "draw_lit_backward(Tensor[] assets, Tensor[] scene, Tensor[] photos, Tensor[] lighting, Tensor rgb, Tensor grad, "
+      "Tensor instance_id, Tensor triangle_id, Tensor seen, int wanted, int casters, int panorama_side, bool visible, int shading, int tone, bool mips, "
+      "bool linear, float near, float lod) -> Tensor[]");
   m.def("transform(Tensor vertices, Tensor matrices) -> Tensor");
   m.def("rasterize(Tensor clip, Tensor faces, Tensor ranges, int height, int width, int cull) -> Tensor[]");
   m.def(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastsynth.geometry.harmonics import spherical_harmonics, turn_harmonics
 from fastsynth.geometry.matrices import (
     affine,
     as_float,
@@ -35,7 +36,9 @@ __all__ = [
     "rotation_from_euler",
     "rotation_from_quaternion",
     "scaling",
+    "spherical_harmonics",
     "transform_points",
     "translation",
+    "turn_harmonics",
     "upright",
 ]

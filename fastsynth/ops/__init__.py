@@ -3,6 +3,7 @@
 from fastsynth.ops._library import build_info
 from fastsynth.ops.antialias import antialias, opposite_vertices
 from fastsynth.ops.draw import draw
+from fastsynth.ops.draw_lit import draw_lit
 from fastsynth.ops.filter import blur, develop, normal
 from fastsynth.ops.interpolate import interpolate
 from fastsynth.ops.peel import Layer, peel
@@ -20,6 +21,7 @@ __all__ = [
     "build_info",
     "develop",
     "draw",
+    "draw_lit",
     "interpolate",
     "mip_chain",
     "normal",

@@ -173,9 +173,14 @@ def _(
 
 @torch.library.register_fake("fastsynth::draw_backward")
 def _(assets, scene, photos, rgb, grad, instance_id, triangle_id, seen, wanted, *numbers):
+    return empty_rows(assets, scene, rgb, wanted, 0)
+
+
+def empty_rows(assets: list[Tensor], scene: list[Tensor], rgb: Tensor, wanted: int, more: int) -> list[Tensor]:
+    """What a backward kernel returns, with `more` numbers in a row than the lights need: for the fakes."""
     b, n = scene[0].shape
-    rows = rgb.new_empty(b, n + 1, _LIGHTS + _LIGHT * scene[4].shape[1])
-    return [rows, rgb.new_empty(assets[13].shape[0] if wanted >> len(_WANTED) - 1 else 0, 4)]
+    texels = assets[13].shape[0] if wanted >> _WANTED.index(("texels",)) & 1 else 0
+    return [rgb.new_empty(b, n + 1, _LIGHTS + _LIGHT * scene[4].shape[1] + more), rgb.new_empty(texels, 4)]
 
 
 # Places in a row of sums; csrc/core/adjoint.h.
@@ -218,19 +223,31 @@ def _gradients(ctx, grads):
     if grads[0] is None:
         return nothing
     needed = dict(zip(SCENE + TRACED, ctx.needs_input_grad[1] + ctx.needs_input_grad[3], strict=True))
-    wanted = sum(1 << bit for bit, names in enumerate(_WANTED) if any(needed[name] for name in names))
     rows, texels = torch.ops.fastsynth.draw_backward(
-        assets, scene, photos, saved[-4], grads[0].contiguous(), *saved[-3:], wanted, shading, tone, mips, linear, near,
-        lod,
+        assets, scene, photos, saved[-4], grads[0].contiguous(), *saved[-3:], wanted_bits(needed), shading, tone, mips,
+        linear, near, lod,
     )  # fmt: skip
-    b, n = scene[0].shape
-    own, whole = rows[:, :n], rows.sum(1)
+    to_scene, traced = from_rows(rows, texels, needed)
+    return nothing[0], to_scene, nothing[2], traced, *nothing[4:]
+
+
+def wanted_bits(needed: dict[str, bool]) -> int:
+    """Which groups of gradients a kernel is to make, a bit each."""
+    return sum(1 << bit for bit, names in enumerate(_WANTED) if any(needed[name] for name in names))
+
+
+def from_rows(
+    rows: Tensor, texels: Tensor, needed: dict[str, bool]
+) -> tuple[list[Tensor | None], list[Tensor | None]]:
+    """Rows of sums (csrc/core/adjoint.h) to the gradients of ``SCENE`` and ``TRACED``, None where none is needed."""
+    own, whole = rows[:, :-1], rows.sum(1)
 
     def of(name: str, source: Tensor, *shape: int) -> Tensor:
         first, end = _PLACES[name]
         return source[..., first:end].reshape(*source.shape[:-1], *shape)
 
-    light = whole[:, _LIGHTS:].unflatten(1, (-1, _LIGHT))
+    light = whole[:, _LIGHTS:]
+    light = light[:, : light.shape[1] // _LIGHT * _LIGHT].unflatten(1, (-1, _LIGHT))
     traced = [of("clip", own, 3, 4), of("world", own, 3, 4), of("normal", own, 3, 3), of("eye", whole, 3),
               of("gain", whole, 3), texels]  # fmt: skip
     to_scene = {
@@ -245,9 +262,10 @@ def _gradients(ctx, grads):
         "background_color": of("background", whole, 2, 3),
         "photo_crop": of("crop", whole, 4),
     }
-    to_scene = [to_scene.get(name) if needed[name] else None for name in SCENE]
-    traced = [grad if needed[name] else None for name, grad in zip(TRACED, traced, strict=True)]
-    return nothing[0], to_scene, nothing[2], traced, *nothing[4:]
+    return (
+        [to_scene.get(name) if needed[name] else None for name in SCENE],
+        [grad if needed[name] else None for name, grad in zip(TRACED, traced, strict=True)],
+    )
 
 
 register_gradient("draw", _remember, _gradients)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastsynth.randomizers.background import ColorBackground, GradientBackground, ImageBackground
 from fastsynth.randomizers.camera import Camera, CameraPose
+from fastsynth.randomizers.environment import EnvironmentLight
 from fastsynth.randomizers.lights import Ambient, DirectionalLight, PointLight, SkyAmbient, SpotLight
 from fastsynth.randomizers.materials import Materials
 from fastsynth.randomizers.objects import Objects
@@ -16,6 +17,7 @@ __all__ = [
     "CameraPose",
     "ColorBackground",
     "DirectionalLight",
+    "EnvironmentLight",
     "FrustumPosition",
     "GradientBackground",
     "ImageBackground",

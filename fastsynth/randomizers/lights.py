@@ -20,7 +20,7 @@ _SH_LINEAR = 0.4886025119029199
 class _Light(Randomizer):
     """What lights have in common: strength, colour, and whether they are on."""
 
-    def __init__(self, intensity: Any, color: Any, probability: float) -> None:
+    def __init__(self, intensity: Any, color: Any, probability: float, shadow: Any = None) -> None:
         super().__init__()
         kind = type(self).__name__
         self.intensity: Distribution = as_distribution(intensity, f"{kind}: `intensity`", [()])
@@ -28,6 +28,9 @@ class _Light(Randomizer):
         if not 0 <= probability <= 1:
             raise ValueError(f"{kind}: `probability` must lie in [0, 1], but is {probability}.")
         self.probability = probability
+        self.shadow: Distribution | None = None  # the softness of its shadows
+        if shadow is not None and shadow is not False:
+            self.shadow = as_distribution(0.0 if shadow is True else shadow, f"{kind}: `shadow`", [()])
 
     def append(self, batch: SceneBatch, noise: Noise, kind: int, **fields: Tensor) -> SceneBatch:
         """One more light of this kind; `fields` are [B, ...] without the light's axis."""
@@ -50,7 +53,21 @@ class _Light(Randomizer):
         added = {name: value[:, None] for name, value in fields.items()}
         if batch.light_kind.shape[1]:
             added = {name: torch.cat([getattr(batch, name), value], 1) for name, value in added.items()}
+        if self.shadow is not None or batch.light_shadow is not None:
+            added["light_shadow"], added["shadow_columns"] = self._shadows(batch, noise)
         return batch.replace(**added)
+
+    def _shadows(self, batch: SceneBatch, noise: Noise) -> tuple[Tensor, tuple[int, ...]]:
+        """Softness of all lights' shadows with this one's, and which lights cast any."""
+        count = batch.light_kind.shape[1]
+        before = batch.light_shadow
+        if before is None:
+            before = batch.light_color.new_full((batch.images, count), -1.0)
+        own = before.new_full((batch.images,), -1.0)
+        lights = batch.shadow_lights
+        if self.shadow is not None:
+            own, lights = self.shadow.sample(noise).clamp(min=0), (*lights, count)
+        return torch.cat([before, own[:, None]], 1), lights
 
 
 class DirectionalLight(_Light):
@@ -61,6 +78,8 @@ class DirectionalLight(_Light):
         intensity: Radiance that a white diffuse surface facing the light reflects.
         color: Linear r g b, or a grey.
         probability: How often the light is on.
+        shadow: Softness of its shadows: the angle [rad] from the lamp's centre to its rim, 0.0047 for the sun. True =
+            0, hard; None or False = it casts none.
 
     Example:
         >>> import fastsynth as fs
@@ -71,9 +90,14 @@ class DirectionalLight(_Light):
     """
 
     def __init__(
-        self, direction: Any = None, intensity: Any = 1.0, color: Any = (1.0, 1.0, 1.0), probability: float = 1.0
+        self,
+        direction: Any = None,
+        intensity: Any = 1.0,
+        color: Any = (1.0, 1.0, 1.0),
+        probability: float = 1.0,
+        shadow: Any = None,
     ) -> None:
-        super().__init__(intensity, color, probability)
+        super().__init__(intensity, color, probability, shadow)
         direction = UniformHemisphere() if direction is None else direction
         self.direction: Distribution = as_distribution(direction, "DirectionalLight: `direction`", [(3,)])
 
@@ -120,6 +144,7 @@ class SpotLight(_Light):
         intensity: Radiance that a white diffuse surface reflects that faces the light at 1 m.
         color: Linear r g b, or a grey.
         probability: How often the light is on.
+        shadow: Softness of its shadows: the lamp's radius [m]. True = 0, hard; None or False = it casts none.
 
     Example:
         >>> import fastsynth as fs
@@ -137,8 +162,9 @@ class SpotLight(_Light):
         intensity: Any = 1.0,
         color: Any = (1.0, 1.0, 1.0),
         probability: float = 1.0,
+        shadow: Any = None,
     ) -> None:
-        super().__init__(intensity, color, probability)
+        super().__init__(intensity, color, probability, shadow)
         self.position: Distribution = as_distribution(position, "SpotLight: `position`", [(3,)])
         self.target: Distribution = as_distribution(target, "SpotLight: `target`", [(3,)])
         self.angle: Distribution = as_distribution(angle, "SpotLight: `angle`", [()])
