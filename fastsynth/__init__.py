@@ -1,6 +1,6 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, augment, geometry, ops, procedural, search
+from fastsynth import annotate, augment, geometry, lens, ops, procedural, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.compose import compose
@@ -32,6 +32,7 @@ from fastsynth.randomizers import (
     FrustumPosition,
     GradientBackground,
     ImageBackground,
+    Lens,
     Materials,
     Objects,
     OnPlane,
@@ -63,6 +64,7 @@ __all__ = [
     "FrustumPosition",
     "GradientBackground",
     "ImageBackground",
+    "Lens",
     "LoadReport",
     "LogNormal",
     "LogUniform",
@@ -97,6 +99,7 @@ __all__ = [
     "compose",
     "deg",
     "geometry",
+    "lens",
     "load_assets",
     "load_textures",
     "ops",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from fastsynth import ops
 from fastsynth.ops.draw import ASSETS, SCENE, TEXTURES
 from fastsynth.ops.rasterize import MAX_SIZE, check_size
+from fastsynth.outlines import loose_boxes
 from fastsynth.surface import clip_from_object, cofactors, determinant, eye_position
 from fastsynth.types import OUTPUTS, SHADINGS, TONES, Frames, SceneBatch
+from fastsynth.views import through_lens
 
 # Outputs that the kernel writes under another name, or that are made from another's result.
 _FROM_SEEN = ("boxes_2d_tight", "visible_pixels")
@@ -82,7 +86,8 @@ def render(
             f"cannot be told apart in 31 bits; at most {(1 << (31 - batch.assets.face_bits)) - 1} can. "
             "Use smaller meshes or fewer instances."
         )
-    if "amodal_masks" in outputs and batch.instances > MAX_AMODAL:
+    amodal = "amodal_masks" in outputs or (batch.lens is not None and "total_pixels" in outputs)
+    if amodal and batch.instances > MAX_AMODAL:
         raise ValueError(
             f"render(): amodal masks are drawn for up to {MAX_AMODAL} instances an image, but the batch has "
             f"{batch.instances}. Ask for `total_pixels` alone, or split the batch."
@@ -97,42 +102,67 @@ def render(
                 f"{list(texels.shape)}."
             )
         textures["texels"] = torch.rsub(texels.detach(), 0.5, alpha=-255.0).clamp_(0.0, 255.0).to(torch.uint8)
-    develops = "rgb" in outputs and (batch.blur is not None or batch.noise is not None)
+    develops = "rgb" in outputs and (batch.blur is not None or batch.noise is not None or batch.lens is not None)
     asked = dict.fromkeys(name for name in outputs if name not in _FROM_SEEN)
     if any(name in outputs for name in _FROM_SEEN):
         asked["seen"] = None
-    photos = batch.photos if batch.photos is not None else batch.assets.textures
-    scene = {name: getattr(batch, name) for name in SCENE}
-    traced = ()
-    if "rgb" in outputs and (develops or rgb_dtype == torch.float32) and _wants_gradient(batch, texels):
-        if samples > 1:
-            raise ValueError("render(): gradients are of one sample a pixel; leave `samples` at 1.")
-        traced = _traced(batch, size, texels)
-        asked |= dict.fromkeys(("instance_id", "triangle_id", "seen"))
-    if batch.photos is None:
-        scene["photo_id"] = torch.full_like(batch.photo_id, -1)
-    drawn = ops.draw(
-        [getattr(batch.assets, name) for name in ASSETS] + list(textures.values()),
-        list(scene.values()),
-        [getattr(photos, name) for name in TEXTURES],
-        size,
-        tuple(asked),
-        grid=grid,
-        face_bits=batch.assets.face_bits,
-        shading=SHADINGS.index(batch.shading),
-        tone=TONES.index(batch.tone),
-        mips=batch.filter == "trilinear",
-        linear=develops,
-        dtype=torch.float32 if develops else rgb_dtype,
-        near=batch.near,
-        lod=batch.lod,
-        traced=traced,
-    )
+    traced = "rgb" in outputs and (develops or rgb_dtype == torch.float32) and _wants_gradient(batch, texels)
+    if traced and samples > 1 and batch.lens is None:
+        raise ValueError("render(): gradients are of one sample a pixel; leave `samples` at 1.")
+
+    def draw(batch: SceneBatch, size: tuple[int, int], names: Collection[str], grid: int = grid) -> dict[str, Tensor]:
+        photos = batch.photos if batch.photos is not None else batch.assets.textures
+        scene = {name: getattr(batch, name) for name in SCENE}
+        names, through = dict.fromkeys(names), ()
+        if traced and "rgb" in names:
+            through = _traced(batch, size, texels)
+            names |= dict.fromkeys(("instance_id", "triangle_id", "seen"))
+        if batch.photos is None:
+            scene["photo_id"] = torch.full_like(batch.photo_id, -1)
+        return ops.draw(
+            [getattr(batch.assets, name) for name in ASSETS] + list(textures.values()),
+            list(scene.values()),
+            [getattr(photos, name) for name in TEXTURES],
+            size,
+            tuple(names),
+            grid=grid,
+            face_bits=batch.assets.face_bits,
+            shading=SHADINGS.index(batch.shading),
+            tone=TONES.index(batch.tone),
+            mips=batch.filter == "trilinear",
+            linear=develops,
+            dtype=torch.float32 if develops else rgb_dtype,
+            near=batch.near,
+            lod=batch.lod,
+            traced=through,
+        )
+
+    if batch.lens is None:
+        drawn = draw(batch, size, tuple(asked))
+    else:
+        drawn = _through_lens(batch, size, asked, draw, samples, traced)
     if develops:
         drawn["rgb"] = _develop(batch, drawn["rgb"], rgb_dtype)
     if "seen" in drawn:
         drawn["boxes_2d_tight"], drawn["visible_pixels"] = ops.boxes_of(drawn.pop("seen"))
     return Frames(batch, size, {name: drawn[name] for name in outputs}, drawn["flags"])
+
+
+def _through_lens(
+    batch: SceneBatch, size: tuple[int, int], asked: Collection[str], draw: Any, samples: int, traced: bool
+) -> dict[str, Tensor]:
+    """What `draw` would give of a pinhole, through a lens."""
+
+    def views(batch: SceneBatch, size: tuple[int, int], names: Collection[str]) -> dict[str, Tensor]:
+        drawn = draw(batch, size, names, 2 if samples == 16 and not traced else 1)
+        return {name: drawn[name] for name in (*names, "flags")}
+
+    drawn = through_lens(batch, size, asked, views, samples=samples, traced=traced)
+    if "seen" in asked:
+        drawn["seen"] = ops.reduce(drawn["instance_id"], batch.instances)
+    if "boxes_2d_loose" in asked:
+        drawn["boxes_2d_loose"] = loose_boxes(batch, size, views)
+    return drawn
 
 
 def _develop(batch: SceneBatch, linear: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -148,7 +178,8 @@ def _wants_gradient(batch: SceneBatch, texels: torch.Tensor | None) -> bool:
     """Does a gradient of the picture go anywhere?"""
     if not torch.is_grad_enabled():
         return False
-    return any(getattr(batch, name).requires_grad for name in SCENE) or (texels is not None and texels.requires_grad)
+    names = SCENE if batch.lens is None else (*SCENE, *(("distortion",) if batch.distortion is not None else ()))
+    return any(getattr(batch, name).requires_grad for name in names) or (texels is not None and texels.requires_grad)
 
 
 def _traced(batch: SceneBatch, size: tuple[int, int], texels: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
