@@ -1,8 +1,9 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, augment, geometry, lens, ops, procedural, search
+from fastsynth import annotate, augment, effects, geometry, lens, ops, procedural, recipes, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
+from fastsynth.canvas import Canvas
 from fastsynth.compose import compose
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
 from fastsynth.geometry import Pinhole, deg
@@ -45,7 +46,7 @@ from fastsynth.render import render
 from fastsynth.report import AssetError, LoadReport
 from fastsynth.scene import Randomizer, Scene
 from fastsynth.textures import Textures
-from fastsynth.types import Frames, SceneBatch
+from fastsynth.types import Frames, SceneBatch, Step
 
 __version__ = "0.1.0"
 
@@ -55,6 +56,7 @@ __all__ = [
     "Assets",
     "Camera",
     "CameraPose",
+    "Canvas",
     "Choice",
     "ColorBackground",
     "Constant",
@@ -83,6 +85,7 @@ __all__ = [
     "Sensor",
     "SkyAmbient",
     "SpotLight",
+    "Step",
     "SyntheticDataset",
     "SyntheticStream",
     "Textures",
@@ -98,6 +101,7 @@ __all__ = [
     "collate",
     "compose",
     "deg",
+    "effects",
     "geometry",
     "lens",
     "load_assets",
@@ -105,6 +109,7 @@ __all__ = [
     "ops",
     "pack",
     "procedural",
+    "recipes",
     "render",
     "search",
 ]

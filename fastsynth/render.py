@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
 
 import torch
-from torch import Tensor
 
 from fastsynth import ops
+from fastsynth.canvas import Canvas
 from fastsynth.ops.draw import ASSETS, SCENE, TEXTURES
 from fastsynth.ops.rasterize import MAX_SIZE, check_size
 from fastsynth.outlines import loose_boxes
 from fastsynth.surface import clip_from_object, cofactors, determinant, eye_position
-from fastsynth.types import OUTPUTS, SHADINGS, TONES, Frames, SceneBatch
+from fastsynth.types import OUTPUTS, SHADINGS, TONES, Frames, SceneBatch, Step
 from fastsynth.views import through_lens
 
 # Outputs that the kernel writes under another name, or that are made from another's result.
@@ -33,7 +32,8 @@ def render(
 ) -> Frames:
     """Draws a batch of scenes: pictures and labels in one pass.
 
-    One fused kernel that keeps nothing between geometry and outputs and writes only what was asked for.
+    One fused kernel that keeps nothing between geometry and outputs and writes only what was asked for. The steps of
+    ``batch.effects`` follow in their order: those of linear light, the sensor, then those of the finished picture.
 
     Where a tensor of the batch (or `texels`) requires a gradient, ``rgb`` passes it on: to poses, cameras, lights,
     ambient light, base colours, metallic, roughness, background colours, crops of photographs, exposure and white
@@ -93,6 +93,47 @@ def render(
             f"{batch.instances}. Ask for `total_pixels` alone, or split the batch."
         )
 
+    steps = batch.effects if "rgb" in outputs else ()
+    light = tuple(step for step in steps if step.stage == "light")
+    picture = tuple(step for step in steps if step.stage == "picture")
+    sensed = bool(light) or batch.lens is not None or batch.blur is not None or batch.noise is not None
+    develops = "rgb" in outputs and sensed
+    needed = dict.fromkeys([*outputs, *(name for step in steps for name in step.needs)])
+    dtype = torch.float32 if picture else rgb_dtype
+    drawn = _draw(batch, size, tuple(needed), grid, develops, dtype, texels)
+
+    def apply(steps: tuple[Step, ...], stage: str, behind: Callable[[SceneBatch], torch.Tensor]) -> None:
+        for step in steps:
+            canvas = Canvas(batch, size, stage, {name: drawn[name] for name in step.needs}, behind)
+            drawn["rgb"] = step.change(drawn["rgb"], canvas, **step.values)
+
+    if light:
+        apply(light, "light", lambda bare: _draw(bare, size, ("rgb",), grid, True, torch.float32, texels)["rgb"])
+    if develops:
+        drawn["rgb"] = _develop(batch, drawn["rgb"], dtype)
+    if picture:
+
+        def behind(bare: SceneBatch) -> torch.Tensor:
+            return render(bare.replace(effects=light), size, ("rgb",), samples=samples, texels=texels).rgb
+
+        apply(picture, "picture", behind)
+        if rgb_dtype == torch.uint8:
+            drawn["rgb"] = torch.rsub(drawn["rgb"].detach(), 0.5, alpha=-255.0).clamp_(0.0, 255.0).to(torch.uint8)
+    return Frames(batch, size, {name: drawn[name] for name in outputs}, drawn["flags"])
+
+
+def _draw(
+    batch: SceneBatch,
+    size: tuple[int, int],
+    outputs: Sequence[str],
+    grid: int,
+    linear: bool,
+    dtype: torch.dtype,
+    texels: torch.Tensor | None,
+) -> dict[str, torch.Tensor]:
+    """The outputs as the kernel draws them: with `linear`, ``rgb`` is radiance before the sensor, float32."""
+    if batch.lens is not None:
+        return _through_lens(batch, size, outputs, grid, texels)
     textures = {name: getattr(batch.assets.textures, name) for name in TEXTURES}
     if texels is not None:
         wanted = (textures["texels"].shape[0], 4)
@@ -102,65 +143,58 @@ def render(
                 f"{list(texels.shape)}."
             )
         textures["texels"] = torch.rsub(texels.detach(), 0.5, alpha=-255.0).clamp_(0.0, 255.0).to(torch.uint8)
-    develops = "rgb" in outputs and (batch.blur is not None or batch.noise is not None or batch.lens is not None)
     asked = dict.fromkeys(name for name in outputs if name not in _FROM_SEEN)
     if any(name in outputs for name in _FROM_SEEN):
         asked["seen"] = None
-    traced = "rgb" in outputs and (develops or rgb_dtype == torch.float32) and _wants_gradient(batch, texels)
-    if traced and samples > 1 and batch.lens is None:
-        raise ValueError("render(): gradients are of one sample a pixel; leave `samples` at 1.")
-
-    def draw(batch: SceneBatch, size: tuple[int, int], names: Collection[str], grid: int = grid) -> dict[str, Tensor]:
-        photos = batch.photos if batch.photos is not None else batch.assets.textures
-        scene = {name: getattr(batch, name) for name in SCENE}
-        names, through = dict.fromkeys(names), ()
-        if traced and "rgb" in names:
-            through = _traced(batch, size, texels)
-            names |= dict.fromkeys(("instance_id", "triangle_id", "seen"))
-        if batch.photos is None:
-            scene["photo_id"] = torch.full_like(batch.photo_id, -1)
-        return ops.draw(
-            [getattr(batch.assets, name) for name in ASSETS] + list(textures.values()),
-            list(scene.values()),
-            [getattr(photos, name) for name in TEXTURES],
-            size,
-            tuple(names),
-            grid=grid,
-            face_bits=batch.assets.face_bits,
-            shading=SHADINGS.index(batch.shading),
-            tone=TONES.index(batch.tone),
-            mips=batch.filter == "trilinear",
-            linear=develops,
-            dtype=torch.float32 if develops else rgb_dtype,
-            near=batch.near,
-            lod=batch.lod,
-            traced=through,
-        )
-
-    if batch.lens is None:
-        drawn = draw(batch, size, tuple(asked))
-    else:
-        drawn = _through_lens(batch, size, asked, draw, samples, traced)
-    if develops:
-        drawn["rgb"] = _develop(batch, drawn["rgb"], rgb_dtype)
+    photos = batch.photos if batch.photos is not None else batch.assets.textures
+    scene = {name: getattr(batch, name) for name in SCENE}
+    traced = ()
+    if "rgb" in outputs and (linear or dtype == torch.float32) and _wants_gradient(batch, texels):
+        if grid > 1:
+            raise ValueError("render(): gradients are of one sample a pixel; leave `samples` at 1.")
+        traced = _traced(batch, size, texels)
+        asked |= dict.fromkeys(("instance_id", "triangle_id", "seen"))
+    if batch.photos is None:
+        scene["photo_id"] = torch.full_like(batch.photo_id, -1)
+    drawn = ops.draw(
+        [getattr(batch.assets, name) for name in ASSETS] + list(textures.values()),
+        list(scene.values()),
+        [getattr(photos, name) for name in TEXTURES],
+        size,
+        tuple(asked),
+        grid=grid,
+        face_bits=batch.assets.face_bits,
+        shading=SHADINGS.index(batch.shading),
+        tone=TONES.index(batch.tone),
+        mips=batch.filter == "trilinear",
+        linear=linear,
+        dtype=torch.float32 if linear else dtype,
+        near=batch.near,
+        lod=batch.lod,
+        traced=traced,
+    )
     if "seen" in drawn:
         drawn["boxes_2d_tight"], drawn["visible_pixels"] = ops.boxes_of(drawn.pop("seen"))
-    return Frames(batch, size, {name: drawn[name] for name in outputs}, drawn["flags"])
+    return drawn
 
 
 def _through_lens(
-    batch: SceneBatch, size: tuple[int, int], asked: Collection[str], draw: Any, samples: int, traced: bool
-) -> dict[str, Tensor]:
-    """What `draw` would give of a pinhole, through a lens."""
+    batch: SceneBatch, size: tuple[int, int], outputs: Sequence[str], grid: int, texels: torch.Tensor | None
+) -> dict[str, torch.Tensor]:
+    """What `_draw` gives of pinholes, through lenses; ``rgb`` is radiance before the sensor."""
+    traced = "rgb" in outputs and _wants_gradient(batch, texels)
+    fine = 2 if grid == 4 and not traced else 1  # the views have more pixels than the picture as it is
 
-    def views(batch: SceneBatch, size: tuple[int, int], names: Collection[str]) -> dict[str, Tensor]:
-        drawn = draw(batch, size, names, 2 if samples == 16 and not traced else 1)
+    def views(batch: SceneBatch, size: tuple[int, int], names: Collection[str]) -> dict[str, torch.Tensor]:
+        drawn = _draw(batch, size, tuple(names), fine, True, torch.float32, texels)
         return {name: drawn[name] for name in (*names, "flags")}
 
-    drawn = through_lens(batch, size, asked, views, samples=samples, traced=traced)
-    if "seen" in asked:
-        drawn["seen"] = ops.reduce(drawn["instance_id"], batch.instances)
-    if "boxes_2d_loose" in asked:
+    drawn = through_lens(batch, size, outputs, views, averaged=grid > 1, traced=traced)
+    if any(name in outputs for name in _FROM_SEEN):
+        drawn["boxes_2d_tight"], drawn["visible_pixels"] = ops.boxes_of(
+            ops.reduce(drawn["instance_id"], batch.instances)
+        )
+    if "boxes_2d_loose" in outputs:
         drawn["boxes_2d_loose"] = loose_boxes(batch, size, views)
     return drawn
 
@@ -178,8 +212,9 @@ def _wants_gradient(batch: SceneBatch, texels: torch.Tensor | None) -> bool:
     """Does a gradient of the picture go anywhere?"""
     if not torch.is_grad_enabled():
         return False
-    names = SCENE if batch.lens is None else (*SCENE, *(("distortion",) if batch.distortion is not None else ()))
-    return any(getattr(batch, name).requires_grad for name in names) or (texels is not None and texels.requires_grad)
+    tensors = [getattr(batch, name) for name in SCENE]
+    tensors += [tensor for tensor in (batch.distortion, texels) if tensor is not None]
+    return any(tensor.requires_grad for tensor in tensors)
 
 
 def _traced(batch: SceneBatch, size: tuple[int, int], texels: torch.Tensor | None) -> tuple[torch.Tensor, ...]:

@@ -29,7 +29,8 @@ Draw = Callable[[SceneBatch, tuple[int, int], Collection[str]], dict[str, Tensor
 # Half the angle up to which there is one view [rad].
 ONE_VIEW = math.radians(55)
 # Made of other outputs rather than taken from the views.
-_MADE = ("seen", "total_pixels", "boxes_2d_loose")
+_MADE = ("boxes_2d_tight", "visible_pixels", "total_pixels", "boxes_2d_loose")
+_COUNTED = ("boxes_2d_tight", "visible_pixels", "rgb")
 
 
 class Views:
@@ -98,7 +99,7 @@ class Views:
 
     def draw(self, draw: Draw, names: Collection[str], batch: SceneBatch) -> dict[str, Tensor]:
         """The sheets: maps [B, ..., H', W'] by name, normals and depth as the camera has them, and "flags"."""
-        pinhole = dataclasses.replace(batch, lens=None, distortion=None, blur=None, noise=None)
+        pinhole = batch.replace(lens=None, distortion=None, blur=None, noise=None, effects=(), params={})
         sheet = draw(pinhole.replace(intrinsics=self.intrinsics[0]), self.front, names)
         if not self.sides:
             return sheet
@@ -150,7 +151,7 @@ def _intrinsics(fx: Tensor, cx: Tensor, fy: Tensor, cy: Tensor) -> Tensor:
 
 
 def through_lens(
-    batch: SceneBatch, size: tuple[int, int], names: Collection[str], draw: Draw, *, samples: int, traced: bool
+    batch: SceneBatch, size: tuple[int, int], names: Collection[str], draw: Draw, *, averaged: bool, traced: bool
 ) -> dict[str, Tensor]:
     """Linear light and labels of pictures through their lenses.
 
@@ -160,9 +161,9 @@ def through_lens(
     Args:
         batch: What is drawn.
         size: Height and width.
-        names: Out of ``fastsynth.ops.draw.OUTPUTS``, but "boxes_2d_loose".
+        names: Out of ``fastsynth.types.OUTPUTS``; boxes and visible pixels are left to the caller, who has the ids.
         draw: Draws views.
-        samples: 1 to interpolate alone; 4 or 16 to take the mean of a pixel.
+        averaged: Take the mean over a pixel rather than what its centre shows.
         traced: Shall the background follow silhouettes with a gradient?
 
     Returns:
@@ -170,7 +171,7 @@ def through_lens(
     """
     views = Views(batch, size, margin=2 + math.ceil(batch.lens_detail / 4))
     wanted = dict.fromkeys(name for name in names if name not in _MADE)
-    if "seen" in names or "rgb" in names:
+    if any(name in names for name in _COUNTED):
         wanted["instance_id"] = None
     if "total_pixels" in names:
         wanted["amodal_masks"] = None
@@ -184,7 +185,7 @@ def through_lens(
             free = (views.draw(draw, ("rgb",), white)["rgb"] - light).mean(1, keepdim=True)
         else:
             free = (sheet["instance_id"] < 0)[:, None].to(light.dtype)
-        made["rgb"] = _composed(batch, size, light, free, views, samples, draw)
+        made["rgb"] = _composed(batch, size, light, free, views, averaged, draw)
     nearest = Nearest(views.x.detach(), views.y.detach(), sheet_size(views), views.inside) if wanted else None
     for name, value in sheet.items():
         assert nearest is not None
@@ -201,10 +202,10 @@ def sheet_size(views: Views) -> tuple[int, int]:
 
 
 def _composed(
-    batch: SceneBatch, size: tuple[int, int], light: Tensor, free: Tensor, views: Views, samples: int, draw: Draw
+    batch: SceneBatch, size: tuple[int, int], light: Tensor, free: Tensor, views: Views, averaged: bool, draw: Draw
 ) -> Tensor:
     """Light [B, 3, H, W] before the background, of sheets of light [B, 3, H', W'] and of what is free [B, 1, H', W']."""
-    reach = batch.lens_detail / 4 if samples > 1 else 0.0
+    reach = batch.lens_detail / 4 if averaged else 0.0
     taps = [(x, y) for x in (-reach, reach) for y in (-reach, reach)] if reach else [(0.0, 0.0)]
     sums = []
     for sheet in (light, free):
