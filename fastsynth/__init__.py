@@ -1,6 +1,6 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, augment, effects, geometry, ops, procedural, recipes, search
+from fastsynth import annotate, augment, effects, geometry, lens, ops, procedural, recipes, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.canvas import Canvas
@@ -34,6 +34,7 @@ from fastsynth.randomizers import (
     FrustumPosition,
     GradientBackground,
     ImageBackground,
+    Lens,
     Materials,
     Objects,
     OnPlane,
@@ -66,6 +67,7 @@ __all__ = [
     "FrustumPosition",
     "GradientBackground",
     "ImageBackground",
+    "Lens",
     "LoadReport",
     "LogNormal",
     "LogUniform",
@@ -103,6 +105,7 @@ __all__ = [
     "deg",
     "effects",
     "geometry",
+    "lens",
     "load_assets",
     "load_cutouts",
     "load_textures",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastsynth.randomizers.background import ColorBackground, GradientBackground, ImageBackground
 from fastsynth.randomizers.camera import Camera, CameraPose
+from fastsynth.randomizers.lens import Lens
 from fastsynth.randomizers.lights import Ambient, DirectionalLight, PointLight, SkyAmbient, SpotLight
 from fastsynth.randomizers.materials import Materials
 from fastsynth.randomizers.objects import Objects
@@ -19,6 +20,7 @@ __all__ = [
     "FrustumPosition",
     "GradientBackground",
     "ImageBackground",
+    "Lens",
     "Materials",
     "Objects",
     "OnPlane",
