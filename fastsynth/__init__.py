@@ -1,6 +1,6 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, augment, geometry, ops, procedural, search
+from fastsynth import annotate, augment, deform, geometry, ops, procedural, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.compose import compose
@@ -28,17 +28,23 @@ from fastsynth.randomizers import (
     Camera,
     CameraPose,
     ColorBackground,
+    Deform,
+    Deformer,
+    Dent,
     DirectionalLight,
     FrustumPosition,
     GradientBackground,
     ImageBackground,
+    Lattice,
     Materials,
     Objects,
     OnPlane,
     PointLight,
     Sensor,
+    ShapeBasis,
     SkyAmbient,
     SpotLight,
+    Twist,
 )
 from fastsynth.render import render
 from fastsynth.report import AssetError, LoadReport
@@ -57,12 +63,16 @@ __all__ = [
     "Choice",
     "ColorBackground",
     "Constant",
+    "Deform",
+    "Deformer",
+    "Dent",
     "DirectionalLight",
     "Distribution",
     "Frames",
     "FrustumPosition",
     "GradientBackground",
     "ImageBackground",
+    "Lattice",
     "LoadReport",
     "LogNormal",
     "LogUniform",
@@ -79,6 +89,7 @@ __all__ = [
     "Scene",
     "SceneBatch",
     "Sensor",
+    "ShapeBasis",
     "SkyAmbient",
     "SpotLight",
     "SyntheticDataset",
@@ -86,6 +97,7 @@ __all__ = [
     "Textures",
     "Triangular",
     "TruncatedNormal",
+    "Twist",
     "Uniform",
     "UniformHemisphere",
     "UniformRotation",
@@ -95,6 +107,7 @@ __all__ = [
     "augment",
     "collate",
     "compose",
+    "deform",
     "deg",
     "geometry",
     "load_assets",
