@@ -1,8 +1,9 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, augment, deform, geometry, ops, procedural, search
+from fastsynth import annotate, augment, deform, effects, geometry, ops, procedural, recipes, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
+from fastsynth.canvas import Canvas
 from fastsynth.compose import compose
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
 from fastsynth.geometry import Pinhole, deg
@@ -50,7 +51,7 @@ from fastsynth.render import render
 from fastsynth.report import AssetError, LoadReport
 from fastsynth.scene import Randomizer, Scene
 from fastsynth.textures import Textures
-from fastsynth.types import Frames, SceneBatch
+from fastsynth.types import Frames, SceneBatch, Step
 
 __version__ = "0.1.0"
 
@@ -60,6 +61,7 @@ __all__ = [
     "Assets",
     "Camera",
     "CameraPose",
+    "Canvas",
     "Choice",
     "ColorBackground",
     "Constant",
@@ -92,6 +94,7 @@ __all__ = [
     "ShapeBasis",
     "SkyAmbient",
     "SpotLight",
+    "Step",
     "SyntheticDataset",
     "SyntheticStream",
     "Textures",
@@ -109,12 +112,14 @@ __all__ = [
     "compose",
     "deform",
     "deg",
+    "effects",
     "geometry",
     "load_assets",
     "load_textures",
     "ops",
     "pack",
     "procedural",
+    "recipes",
     "render",
     "search",
 ]
