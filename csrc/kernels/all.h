@@ -2,6 +2,7 @@
 #pragma once
 
 #include "blur.h"
+#include "deform.h"
 #include "draw.h"
 #include "draw_backward.h"
 #include "image.h"
@@ -15,7 +16,7 @@
 #define FS_FORWARD_KERNELS(X)                                                                \
   X(Prepare) X(LooseBoxes) X(Draw) X(SnapCorners) X(BoundRuns) X(RasterizeClip)              \
   X(RasterizeLayer) X(UniformNumbers) X(NormalNumbers) X(TransformVertices) X(Interpolate)   \
-  X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce)
+  X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce) X(DeformVertices)
 #define FS_BACKWARD_KERNELS(X)                                                               \
   X(DrawBackward) X(LargestMagnitude) X(SumsToFloats) X(TransformToVertices)                 \
   X(TransformToMatrices) X(RasterizeAdjoint) X(InterpolateAdjoint) X(TextureAdjoint)         \

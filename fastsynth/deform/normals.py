@@ -66,7 +66,7 @@ def transform_normals(normals: Tensor, derivative: Sequence[Tensor]) -> Tensor:
         float [..., V, 3]; they point to the side that the map turns the old ones' side into, if it mirrors nothing.
 
     Example:
-        >>> columns = [torch.tensor([[2.0, 0.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0]]), torch.tensor([[0.0, 0.0, 1.0]])]
+        >>> columns = list(torch.diag(torch.tensor([2.0, 1.0, 1.0]))[:, None])
         >>> slope = torch.tensor([[1.0, 1.0, 0.0]]) / 2**0.5
         >>> transform_normals(slope, columns).mul(100).round().tolist()  # stretched along x, it turns away from x
         [[45.0, 89.0, 0.0]]

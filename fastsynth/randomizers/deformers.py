@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from fastsynth.deform import dent, lattice_with_normals, pca_shape, twist
 from fastsynth.deform.lattice import BASES
+from fastsynth.ops.deform import MAX_CONTROL, Bend, bend_dent, bend_lattice, bend_twist
 from fastsynth.random import Distribution, Noise, Normal, Uniform, as_distribution
 from fastsynth.scene import Parts
 
@@ -18,11 +20,23 @@ _AXES = ("x", "y", "z")
 class Shape(NamedTuple):
     """The meshes that are being deformed, one for each instance, in their own frames."""
 
-    points: Tensor  #: float32 [B, N, P, 3] [m]; those beyond `count` repeat the first
+    points: Tensor  #: float32 [B, N, P, 3] [m]; those beyond `count` repeat the last
     normals: Tensor  #: unit, float32 [B, N, P, 3]
     count: Tensor  #: points of the mesh, int64 [B, N]
     low: Tensor  #: lower corner of the mesh's box at rest, float32 [B, N, 3] [m]
     high: Tensor  #: upper corner, float32 [B, N, 3] [m]
+
+
+class Rest(NamedTuple):
+    """What a deformer that has a kernel is told of the meshes."""
+
+    count: Tensor  #: as of `Shape`
+    low: Tensor  #: as of `Shape`
+    high: Tensor  #: as of `Shape`
+    moved_low: Tensor  #: lower corner of a box that holds all points after the steps before, float32 [B, N, 3] [m]
+    moved_high: Tensor  #: upper corner, float32 [B, N, 3] [m]
+    #: Position and normal, after the steps before this one, of one point each [B, N]: float32 [B, N, 3] twice.
+    at: Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class Deformer(Parts):
@@ -40,13 +54,21 @@ class Deformer(Parts):
         """
         raise NotImplementedError(f"{type(self).__name__} must define deform(self, shape, noise) -> Shape.")
 
+    def bend(self, rest: Rest, noise: Noise) -> tuple[Bend, Tensor, Tensor]:
+        """The same as a step of the kernel `fastsynth.ops.deform`: to be defined where there is one, and not else.
+
+        Returns:
+            The step, and the lower and the upper corner of a box that holds all its displacements, [B, N, 3] each.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no kernel.")
+
 
 class Lattice(Deformer):
     """Control points of a grid over the mesh's box, each moved at random: soft packages.
 
     Args:
-        offset: How far a control point moves, in parts of the sides of the box: a number for each axis alike, or one for
-            each; by default Normal(0, 0.06).
+        offset: How far a control point moves, in parts of the sides of the box: a number, drawn for each axis, or one
+            value for all three; by default Normal(0, 0.06).
         size: Control points along x, y and z, or a number for all.
         basis: "bernstein" or "trilinear", see :func:`fastsynth.deform.lattice`.
         stands: The lowest layer of control points stays, so that what stands keeps standing.
@@ -66,20 +88,32 @@ class Lattice(Deformer):
         offset = Normal(0.0, 0.06) if offset is None else offset
         self.offset: Distribution = as_distribution(offset, "Lattice: `offset`", [(), (3,)])
         self.size = (size, size, size) if isinstance(size, int) else tuple(size)
-        if len(self.size) != 3 or min(self.size) < 2:
-            raise ValueError(f"Lattice: `size` must be two or more control points along each side, but is {size}.")
+        if len(self.size) != 3 or not 2 <= min(self.size) <= max(self.size) <= MAX_CONTROL:
+            raise ValueError(
+                f"Lattice: `size` must be 2 to {MAX_CONTROL} control points along each side, but is {size}."
+            )
         if basis not in BASES:
             raise ValueError(f"Lattice: `basis` must be one of {BASES}, but is {basis!r}.")
         self.basis, self.stands = basis, stands
 
-    def deform(self, shape: Shape, noise: Noise) -> Shape:
-        """See `Deformer.deform`."""
-        n = shape.points.shape[1]
+    def _offsets(self, rest: Shape | Rest, noise: Noise) -> Tensor:
+        n = rest.low.shape[1]
         each = (n, *self.size) if self.offset.event else (n, *self.size, 3)
-        side = (shape.high - shape.low)[:, :, None, None, None]
+        side = (rest.high - rest.low)[:, :, None, None, None]
         offsets = self.offset.sample(noise, each) * side
         if self.stands:
             offsets = torch.cat([torch.zeros_like(offsets[..., :1, :]), offsets[..., 1:, :]], -2)
+        return offsets
+
+    def bend(self, rest: Rest, noise: Noise) -> tuple[Bend, Tensor, Tensor]:
+        """See `Deformer.bend`."""
+        offsets = self._offsets(rest, noise)
+        each = offsets.flatten(2, 4)
+        return bend_lattice(offsets, rest.low, rest.high, self.basis), each.amin(2), each.amax(2)
+
+    def deform(self, shape: Shape, noise: Noise) -> Shape:
+        """See `Deformer.deform`."""
+        offsets = self._offsets(shape, noise)
         points, normals = lattice_with_normals(
             shape.points, shape.normals, offsets, shape.low, shape.high, basis=self.basis
         )
@@ -95,7 +129,8 @@ class Twist(Deformer):
 
     Example:
         >>> import fastsynth as fs
-        >>> fs.Scene(fs.Objects(fs.procedural.primitives()), twisted=fs.Deform(fs.Twist(fs.Normal(0.0, 0.3)))).sample(2).images
+        >>> twisted = fs.Deform(fs.Twist(fs.Normal(0.0, 0.3)))
+        >>> fs.Scene(fs.Objects(fs.procedural.primitives()), twisted=twisted).sample(2).images
         2
     """
 
@@ -107,15 +142,28 @@ class Twist(Deformer):
             raise ValueError(f"Twist: `axis` must be one of {_AXES}, but is {axis!r}.")
         self.axis = _AXES.index(axis)
 
+    def _turn(self, rest: Shape | Rest, noise: Noise) -> tuple[Tensor, Tensor, Tensor]:
+        angle = self.angle.sample(noise, rest.low.shape[1])
+        height = (rest.high - rest.low)[..., self.axis]
+        rate = torch.where(height > 0, angle / torch.where(height > 0, height, 1), 0)
+        along = torch.zeros_like(rest.low)
+        along[..., self.axis] = 1
+        return along, torch.where(along > 0, rest.low, (rest.low + rest.high) / 2), rate
+
+    def bend(self, rest: Rest, noise: Noise) -> tuple[Bend, Tensor, Tensor]:
+        """See `Deformer.bend`."""
+        along, centre, rate = self._turn(rest, noise)
+        # The corner of the box that is furthest from the axis turns by at most the largest angle, and moves by at most
+        # its arc or twice its distance.
+        far = torch.maximum((rest.moved_low - centre).abs(), (rest.moved_high - centre).abs())
+        x, y, z = (far * far * (1 - along)).unbind(-1)
+        angle = rate.abs() * far[..., self.axis]
+        most = (angle.clamp(max=2) * (x + y + z).sqrt())[..., None] * (1 - along)
+        return bend_twist(along, centre, rate), -most, most
+
     def deform(self, shape: Shape, noise: Noise) -> Shape:
         """See `Deformer.deform`."""
-        angle = self.angle.sample(noise, shape.points.shape[1])
-        height = (shape.high - shape.low)[..., self.axis]
-        rate = torch.where(height > 0, angle / torch.where(height > 0, height, 1), 0)
-        along = torch.zeros_like(shape.low)
-        along[..., self.axis] = 1
-        centre = torch.where(along > 0, shape.low, (shape.low + shape.high) / 2)
-        points, normals = twist(shape.points, shape.normals, along, centre, rate)
+        points, normals = twist(shape.points, shape.normals, *self._turn(shape, noise))
         return shape._replace(points=points, normals=normals)
 
 
@@ -140,17 +188,29 @@ class Dent(Deformer):
         self.depth: Distribution = as_distribution(depth, "Dent: `depth`", [()])
         self.radius: Distribution = as_distribution(radius, "Dent: `radius`", [()])
 
+    def _push(
+        self, rest: Shape | Rest, noise: Noise, at: Callable[[Tensor], tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        n = rest.low.shape[1]
+        which = (noise.of(self).uniform(n, "place") * rest.count).long()
+        centre, normal = at(torch.minimum(which, rest.count - 1))
+        x, y, z = (rest.high - rest.low).unbind(-1)
+        radius = self.radius.sample(noise, n) * (x * x + y * y + z * z).sqrt() / 2
+        return centre, -normal * (self.depth.sample(noise, n) * radius)[..., None], radius.clamp(min=1e-12)
+
+    def bend(self, rest: Rest, noise: Noise) -> tuple[Bend, Tensor, Tensor]:
+        """See `Deformer.bend`."""
+        centre, push, radius = self._push(rest, noise, rest.at)
+        return bend_dent(centre, push, radius), push.clamp(max=0), push.clamp(min=0)
+
     def deform(self, shape: Shape, noise: Noise) -> Shape:
         """See `Deformer.deform`."""
-        n = shape.points.shape[1]
-        which = (noise.of(self).uniform(n, "place") * shape.count).long().clamp(max=shape.count - 1)
-        which = which[..., None, None].expand(-1, -1, 1, 3)
-        centre = shape.points.gather(2, which)[:, :, 0]
-        inward = -shape.normals.gather(2, which)[:, :, 0]
-        x, y, z = (shape.high - shape.low).unbind(-1)
-        radius = self.radius.sample(noise, n) * (x * x + y * y + z * z).sqrt() / 2
-        push = inward * (self.depth.sample(noise, n) * radius)[..., None]
-        points, normals = dent(shape.points, shape.normals, centre, push, radius.clamp(min=1e-12))
+
+        def at(which: Tensor) -> tuple[Tensor, Tensor]:
+            row = which[..., None, None].expand(-1, -1, 1, 3)
+            return shape.points.gather(2, row)[:, :, 0], shape.normals.gather(2, row)[:, :, 0]
+
+        points, normals = dent(shape.points, shape.normals, *self._push(shape, noise, at))
         return shape._replace(points=points, normals=normals)
 
 
