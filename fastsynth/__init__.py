@@ -1,6 +1,6 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, augment, effects, geometry, lens, ops, procedural, recipes, search
+from fastsynth import annotate, augment, deform, effects, geometry, lens, ops, procedural, recipes, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.canvas import Canvas
@@ -30,18 +30,24 @@ from fastsynth.randomizers import (
     Camera,
     CameraPose,
     ColorBackground,
+    Deform,
+    Deformer,
+    Dent,
     DirectionalLight,
     FrustumPosition,
     GradientBackground,
     ImageBackground,
+    Lattice,
     Lens,
     Materials,
     Objects,
     OnPlane,
     PointLight,
     Sensor,
+    ShapeBasis,
     SkyAmbient,
     SpotLight,
+    Twist,
 )
 from fastsynth.render import render
 from fastsynth.report import AssetError, LoadReport
@@ -61,6 +67,9 @@ __all__ = [
     "Choice",
     "ColorBackground",
     "Constant",
+    "Deform",
+    "Deformer",
+    "Dent",
     "DirectionalLight",
     "Distribution",
     "Frames",
@@ -68,6 +77,7 @@ __all__ = [
     "GradientBackground",
     "ImageBackground",
     "Lens",
+    "Lattice",
     "LoadReport",
     "LogNormal",
     "LogUniform",
@@ -84,6 +94,7 @@ __all__ = [
     "Scene",
     "SceneBatch",
     "Sensor",
+    "ShapeBasis",
     "SkyAmbient",
     "SpotLight",
     "Step",
@@ -92,6 +103,7 @@ __all__ = [
     "Textures",
     "Triangular",
     "TruncatedNormal",
+    "Twist",
     "Uniform",
     "UniformHemisphere",
     "UniformRotation",
@@ -102,6 +114,7 @@ __all__ = [
     "collate",
     "compose",
     "cutout",
+    "deform",
     "deg",
     "effects",
     "geometry",

@@ -15,7 +15,7 @@ LAYERS = (
     {"_expect", "_C", "report", "graph"},
     # functions of tensors, and files made into tensors
     {"ops", "geometry", "textures", "lod", "labels", "safe_files", "lens", "resample"},
-    {"assets", "random"},
+    {"assets", "random", "deform"},
     {"pack"},
     {"load", "procedural", "outline"},
     {"cutouts"},

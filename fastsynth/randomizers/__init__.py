@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastsynth.randomizers.background import ColorBackground, GradientBackground, ImageBackground
 from fastsynth.randomizers.camera import Camera, CameraPose
+from fastsynth.randomizers.deform import Deform
+from fastsynth.randomizers.deformers import Deformer, Dent, Lattice, ShapeBasis, Twist
 from fastsynth.randomizers.lens import Lens
 from fastsynth.randomizers.lights import Ambient, DirectionalLight, PointLight, SkyAmbient, SpotLight
 from fastsynth.randomizers.materials import Materials
@@ -16,17 +18,23 @@ __all__ = [
     "Camera",
     "CameraPose",
     "ColorBackground",
+    "Deform",
+    "Deformer",
+    "Dent",
     "DirectionalLight",
     "FrustumPosition",
     "GradientBackground",
     "ImageBackground",
     "Lens",
+    "Lattice",
     "Materials",
     "Objects",
     "OnPlane",
     "Placement",
     "PointLight",
     "Sensor",
+    "ShapeBasis",
     "SkyAmbient",
     "SpotLight",
+    "Twist",
 ]

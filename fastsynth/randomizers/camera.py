@@ -112,9 +112,7 @@ class CameraPose(Randomizer):
         """Set the pose and the intrinsics."""
         which = self.choice.sample(noise)
         seen = {} if self.lens is None else self.lens.fields(noise)
-        return batch.replace(
-            intrinsics=self.intrinsics[which], camera_from_world=self.camera_from_world[which], **seen
-        )
+        return batch.replace(intrinsics=self.intrinsics[which], camera_from_world=self.camera_from_world[which], **seen)
 
 
 def typical_radius(mesh_bounds: Tensor) -> Tensor:
