@@ -1,6 +1,6 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, augment, geometry, ops, procedural, search
+from fastsynth import annotate, augment, geometry, ops, procedural, schedule, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.compose import compose
@@ -103,5 +103,6 @@ __all__ = [
     "pack",
     "procedural",
     "render",
+    "schedule",
     "search",
 ]

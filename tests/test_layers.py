@@ -22,7 +22,7 @@ LAYERS = (
     {"types"},
     # the two halves, which meet in the waist alone
     {"scene", "surface", "sensor", "annotate"},
-    {"randomizers", "shading"},
+    {"randomizers", "shading", "schedule"},
     {"render", "compose"},
     # what knows both halves
     {"dataset", "search", "augment"},
@@ -36,7 +36,7 @@ LAYERS = (
 )
 # Never, although the rows would allow it.
 HALVES = (
-    {"scene", "randomizers", "random", "load", "procedural"},
+    {"scene", "randomizers", "schedule", "random", "load", "procedural"},
     {"render", "compose", "surface", "shading", "sensor"},
 )
 TOP = {"selftest", "sheet", "demo_detector", "inputs", "demo", "cli"}  # the only ones that may import the whole package
