@@ -1,8 +1,13 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
+<<<<<<< HEAD
 from fastsynth import annotate, augment, geometry, ops, procedural, schedule, search
+=======
+from fastsynth import annotate, augment, effects, geometry, ops, procedural, recipes, search
+>>>>>>> main
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
+from fastsynth.canvas import Canvas
 from fastsynth.compose import compose
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
 from fastsynth.geometry import Pinhole, deg
@@ -44,7 +49,7 @@ from fastsynth.render import render
 from fastsynth.report import AssetError, LoadReport
 from fastsynth.scene import Randomizer, Scene
 from fastsynth.textures import Textures
-from fastsynth.types import Frames, SceneBatch
+from fastsynth.types import Frames, SceneBatch, Step
 
 __version__ = "0.1.0"
 
@@ -54,6 +59,7 @@ __all__ = [
     "Assets",
     "Camera",
     "CameraPose",
+    "Canvas",
     "Choice",
     "ColorBackground",
     "Constant",
@@ -81,6 +87,7 @@ __all__ = [
     "Sensor",
     "SkyAmbient",
     "SpotLight",
+    "Step",
     "SyntheticDataset",
     "SyntheticStream",
     "Textures",
@@ -96,12 +103,14 @@ __all__ = [
     "collate",
     "compose",
     "deg",
+    "effects",
     "geometry",
     "load_assets",
     "load_textures",
     "ops",
     "pack",
     "procedural",
+    "recipes",
     "render",
     "schedule",
     "search",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from fastsynth import ops
+from fastsynth.canvas import Canvas
 from fastsynth.ops.draw import ASSETS, SCENE, TEXTURES
 from fastsynth.ops.rasterize import MAX_SIZE, check_size
 from fastsynth.surface import clip_from_object, cofactors, determinant, eye_position
-from fastsynth.types import OUTPUTS, SHADINGS, TONES, Frames, SceneBatch
+from fastsynth.types import OUTPUTS, SHADINGS, TONES, Frames, SceneBatch, Step
 
 # Outputs that the kernel writes under another name, or that are made from another's result.
 _FROM_SEEN = ("boxes_2d_tight", "visible_pixels")
@@ -29,7 +30,8 @@ def render(
 ) -> Frames:
     """Draws a batch of scenes: pictures and labels in one pass.
 
-    One fused kernel that keeps nothing between geometry and outputs and writes only what was asked for.
+    One fused kernel that keeps nothing between geometry and outputs and writes only what was asked for. The steps of
+    ``batch.effects`` follow in their order: those of linear light, the sensor, then those of the finished picture.
 
     Where a tensor of the batch (or `texels`) requires a gradient, ``rgb`` passes it on: to poses, cameras, lights,
     ambient light, base colours, metallic, roughness, background colours, crops of photographs, exposure and white
@@ -88,6 +90,44 @@ def render(
             f"{batch.instances}. Ask for `total_pixels` alone, or split the batch."
         )
 
+    steps = batch.effects if "rgb" in outputs else ()
+    light = tuple(step for step in steps if step.stage == "light")
+    picture = tuple(step for step in steps if step.stage == "picture")
+    develops = "rgb" in outputs and (bool(light) or batch.blur is not None or batch.noise is not None)
+    needed = dict.fromkeys([*outputs, *(name for step in steps for name in step.needs)])
+    dtype = torch.float32 if picture else rgb_dtype
+    drawn = _draw(batch, size, tuple(needed), grid, develops, dtype, texels)
+
+    def apply(steps: tuple[Step, ...], stage: str, behind: Callable[[SceneBatch], torch.Tensor]) -> None:
+        for step in steps:
+            canvas = Canvas(batch, size, stage, {name: drawn[name] for name in step.needs}, behind)
+            drawn["rgb"] = step.change(drawn["rgb"], canvas, **step.values)
+
+    if light:
+        apply(light, "light", lambda bare: _draw(bare, size, ("rgb",), grid, True, torch.float32, texels)["rgb"])
+    if develops:
+        drawn["rgb"] = _develop(batch, drawn["rgb"], dtype)
+    if picture:
+
+        def behind(bare: SceneBatch) -> torch.Tensor:
+            return render(bare.replace(effects=light), size, ("rgb",), samples=samples, texels=texels).rgb
+
+        apply(picture, "picture", behind)
+        if rgb_dtype == torch.uint8:
+            drawn["rgb"] = torch.rsub(drawn["rgb"].detach(), 0.5, alpha=-255.0).clamp_(0.0, 255.0).to(torch.uint8)
+    return Frames(batch, size, {name: drawn[name] for name in outputs}, drawn["flags"])
+
+
+def _draw(
+    batch: SceneBatch,
+    size: tuple[int, int],
+    outputs: Sequence[str],
+    grid: int,
+    linear: bool,
+    dtype: torch.dtype,
+    texels: torch.Tensor | None,
+) -> dict[str, torch.Tensor]:
+    """The outputs as the kernel draws them: with `linear`, ``rgb`` is radiance before the sensor, float32."""
     textures = {name: getattr(batch.assets.textures, name) for name in TEXTURES}
     if texels is not None:
         wanted = (textures["texels"].shape[0], 4)
@@ -97,15 +137,14 @@ def render(
                 f"{list(texels.shape)}."
             )
         textures["texels"] = torch.rsub(texels.detach(), 0.5, alpha=-255.0).clamp_(0.0, 255.0).to(torch.uint8)
-    develops = "rgb" in outputs and (batch.blur is not None or batch.noise is not None)
     asked = dict.fromkeys(name for name in outputs if name not in _FROM_SEEN)
     if any(name in outputs for name in _FROM_SEEN):
         asked["seen"] = None
     photos = batch.photos if batch.photos is not None else batch.assets.textures
     scene = {name: getattr(batch, name) for name in SCENE}
     traced = ()
-    if "rgb" in outputs and (develops or rgb_dtype == torch.float32) and _wants_gradient(batch, texels):
-        if samples > 1:
+    if "rgb" in outputs and (linear or dtype == torch.float32) and _wants_gradient(batch, texels):
+        if grid > 1:
             raise ValueError("render(): gradients are of one sample a pixel; leave `samples` at 1.")
         traced = _traced(batch, size, texels)
         asked |= dict.fromkeys(("instance_id", "triangle_id", "seen"))
@@ -122,17 +161,15 @@ def render(
         shading=SHADINGS.index(batch.shading),
         tone=TONES.index(batch.tone),
         mips=batch.filter == "trilinear",
-        linear=develops,
-        dtype=torch.float32 if develops else rgb_dtype,
+        linear=linear,
+        dtype=torch.float32 if linear else dtype,
         near=batch.near,
         lod=batch.lod,
         traced=traced,
     )
-    if develops:
-        drawn["rgb"] = _develop(batch, drawn["rgb"], rgb_dtype)
     if "seen" in drawn:
         drawn["boxes_2d_tight"], drawn["visible_pixels"] = ops.boxes_of(drawn.pop("seen"))
-    return Frames(batch, size, {name: drawn[name] for name in outputs}, drawn["flags"])
+    return drawn
 
 
 def _develop(batch: SceneBatch, linear: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

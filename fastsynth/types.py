@@ -6,6 +6,7 @@ Every field, with its shape, unit and space, stands in ``docs/design/0002-data-m
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,12 +51,42 @@ _FIELDS: dict[str, tuple[str, torch.dtype, float | None]] = {
 _OPTIONAL: dict[str, tuple[str, torch.dtype]] = {"blur": ("B", _F), "noise": ("B 2", _F)}
 
 
+STAGES = ("light", "picture")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is done to the pictures of a batch after they were drawn.
+
+    Attributes:
+        change: A pure function ``(image, canvas, **values) -> image`` of float [B, 3, H, W].
+        values: Its parameters, [B, ...].
+        stage: "light" for linear radiance before the sensor, "picture" for display values in [0, 1] behind it.
+        needs: Outputs of `render` that it reads from the canvas.
+    """
+
+    change: Callable[..., Tensor]
+    values: Mapping[str, Tensor]
+    stage: str = "picture"
+    needs: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if self.stage not in STAGES:
+            raise ValueError(f"Step: `stage` must be one of {STAGES}, but is {self.stage!r}.")
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Step:
+        """The same step with its values mapped."""
+        return dataclasses.replace(self, values={name: function(value) for name, value in self.values.items()})
+
+
 @dataclass(frozen=True)
 class SceneBatch:
     """B images of up to N instances, L lights and one camera each, as plain tensors.
 
     Nothing in it is random and nothing in it needs a scene: fill it from a simulator's
-    poses just as well. Tensors left out take the default of the data model.
+    poses just as well. Tensors left out take the default of the data model. Beside what is drawn it carries
+    ``effects``, which change the pictures afterwards, and ``params``, what was drawn at random by its path in the
+    scene.
 
     Raises:
         TypeError, ValueError: a tensor of the wrong dtype, shape or device.
@@ -96,6 +127,8 @@ class SceneBatch:
     blur: Tensor | None = None
     noise: Tensor | None = None
     photos: Textures | None = None
+    effects: tuple[Step, ...] = ()
+    params: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
     blur_limit: float = 0.01
     near: float = 0.01
     shading: str = "lambert"
@@ -163,15 +196,24 @@ class SceneBatch:
 
     def to(self, device: torch.device | str) -> SceneBatch:
         """The same batch, its assets and photographs included, on another device."""
-        moved = {name: value.to(device) for name, value in self.tensors().items()}
         photos = self.photos.to(device) if self.photos is not None else None
-        return dataclasses.replace(self, assets=self.assets.to(device), photos=photos, **moved)
+        return dataclasses.replace(
+            self, assets=self.assets.to(device), photos=photos, **self._mapped(lambda value: value.to(device))
+        )
 
     def __getitem__(self, rows: slice | Tensor) -> SceneBatch:
         """Some of the images: ``batch[3:5]``, or a tensor of rows."""
         if isinstance(rows, int):
             raise TypeError(f"SceneBatch[{rows}]: take a slice, batch[{rows}:{rows + 1}], so that B stays.")
-        return dataclasses.replace(self, **{name: value[rows] for name, value in self.tensors().items()})
+        return dataclasses.replace(self, **self._mapped(lambda value: value[rows]))
+
+    def _mapped(self, function: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+        """Every tensor of an image mapped, by the field that holds it."""
+        return {
+            **{name: function(value) for name, value in self.tensors().items()},
+            "effects": tuple(step.map(function) for step in self.effects),
+            "params": {name: function(value) for name, value in self.params.items()},
+        }
 
 
 #: Every output that `render` can be asked for.

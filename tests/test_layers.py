@@ -22,11 +22,13 @@ LAYERS = (
     {"types"},
     # the two halves, which meet in the waist alone
     {"scene", "surface", "sensor", "annotate"},
-    {"randomizers", "shading", "schedule"},
+    {"randomizers", "shading", "canvas", "schedule"},
+    {"effects"},
     {"render", "compose"},
     # what knows both halves
     {"dataset", "search", "augment"},
     {"audit"},
+    {"recipes"},
     # the interfaces of other libraries
     {"compat"},
     # what only people call
@@ -36,7 +38,7 @@ LAYERS = (
 )
 # Never, although the rows would allow it.
 HALVES = (
-    {"scene", "randomizers", "schedule", "random", "load", "procedural"},
+    {"scene", "randomizers", "schedule", "effects", "random", "load", "procedural"},
     {"render", "compose", "surface", "shading", "sensor"},
 )
 TOP = {"selftest", "sheet", "demo_detector", "inputs", "demo", "cli"}  # the only ones that may import the whole package

@@ -159,7 +159,9 @@ class Scheduled(Choice):
         position = position.view(noise.images, *(1,) * (len(shape) - 1), *shape[-1:]).expand(noise.images, *shape)
         if noise.decisions is not None:
             position = noise.decisions.decide(self, position)
-        return self.values[position]
+        value = self.values[position]
+        noise.of(self).note(value)
+        return value
 
 
 class ScheduledCount(Scheduled):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fastsynth.random import Choice
+from fastsynth.random import Choice, Noise
 from fastsynth.random.distribution import as_buffer
 
 
@@ -16,8 +16,8 @@ class Rare(Choice):
     """A choice whose rare values are drawn more often than they happen.
 
     A training set drawn as things happen holds too few of the cases that matter. This one draws by `weights` and says
-    for every draw how much more or less often it happens (importance sampling): a loss that is multiplied by it is, on
-    average, the loss over the natural mix.
+    for every draw how much more or less often it happens (importance sampling), in ``batch.params`` under its path and
+    "importance": a loss that is multiplied by it is, on average, the loss over the natural mix.
 
     Args:
         values: As of `Choice`.
@@ -43,6 +43,12 @@ class Rare(Choice):
             )
         if bool(((self.natural > 0) & (self.weights == 0)).any()):
             raise ValueError("Rare: a value that happens must be drawn at times: give it a weight above 0.")
+
+    def sample(self, noise: Noise, shape: int | tuple[int, ...] = ()) -> Tensor:
+        """Values [B, *shape, *event]; their importance weights go into the parameters of the batch."""
+        value = super().sample(noise, shape)
+        noise.of(self).note(self.importance(value), "importance")
+        return value
 
     def ratio(self) -> Tensor:
         """How much more often than it is drawn each value happens, float32 [K]; 0 for what is never drawn."""

@@ -56,7 +56,9 @@ class Stratified(Choice):
         position = self.position(u).view(noise.images, *shape)
         if noise.decisions is not None:
             position = noise.decisions.decide(self, position)
-        return self.values[position]
+        value = self.values[position]
+        here.note(value)
+        return value
 
     def position(self, u: Tensor) -> Tensor:
         """Which of the values, int64 [...]; in double precision, as shares end exactly where strata do."""
