@@ -1,10 +1,6 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-<<<<<<< HEAD
-from fastsynth import annotate, augment, geometry, ops, procedural, schedule, search
-=======
-from fastsynth import annotate, augment, effects, geometry, ops, procedural, recipes, search
->>>>>>> main
+from fastsynth import annotate, augment, effects, geometry, ops, procedural, recipes, schedule, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.canvas import Canvas
@@ -32,14 +28,17 @@ from fastsynth.randomizers import (
     Ambient,
     Camera,
     CameraPose,
+    Clutter,
     ColorBackground,
     DirectionalLight,
     FrustumPosition,
     GradientBackground,
     ImageBackground,
+    Limits,
     Materials,
     Objects,
     OnPlane,
+    Packed,
     PointLight,
     Sensor,
     SkyAmbient,
@@ -61,6 +60,7 @@ __all__ = [
     "CameraPose",
     "Canvas",
     "Choice",
+    "Clutter",
     "ColorBackground",
     "Constant",
     "DirectionalLight",
@@ -69,6 +69,7 @@ __all__ = [
     "FrustumPosition",
     "GradientBackground",
     "ImageBackground",
+    "Limits",
     "LoadReport",
     "LogNormal",
     "LogUniform",
@@ -79,6 +80,7 @@ __all__ = [
     "Normal",
     "Objects",
     "OnPlane",
+    "Packed",
     "Pinhole",
     "PointLight",
     "Randomizer",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from fastsynth.randomizers.background import ColorBackground, GradientBackground, ImageBackground
 from fastsynth.randomizers.camera import Camera, CameraPose
+from fastsynth.randomizers.clutter import Clutter
 from fastsynth.randomizers.lights import Ambient, DirectionalLight, PointLight, SkyAmbient, SpotLight
+from fastsynth.randomizers.limits import Limits
 from fastsynth.randomizers.materials import Materials
 from fastsynth.randomizers.objects import Objects
+from fastsynth.randomizers.packing import Packed
 from fastsynth.randomizers.placement import FrustumPosition, OnPlane, Placement
 from fastsynth.randomizers.sensor import Sensor
 
@@ -14,14 +17,17 @@ __all__ = [
     "Ambient",
     "Camera",
     "CameraPose",
+    "Clutter",
     "ColorBackground",
     "DirectionalLight",
     "FrustumPosition",
     "GradientBackground",
     "ImageBackground",
+    "Limits",
     "Materials",
     "Objects",
     "OnPlane",
+    "Packed",
     "Placement",
     "PointLight",
     "Sensor",

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from fastsynth.assets import Assets
 from fastsynth.geometry import affine, invert_rigid, multiply, transform_points
+from fastsynth.pack import pack
+from fastsynth.procedural import plane
 from fastsynth.random import Choice, Distribution, Noise, Uniform, UniformRotation, as_distribution
 from fastsynth.randomizers.coverage import alone, drawn, length, on_ray, spheres
 from fastsynth.randomizers.objects import append_instances
@@ -53,9 +55,6 @@ class Clutter(Randomizer):
         True
     """
 
-    wall: Tensor
-    texture_rows: Tensor
-
     def __init__(
         self,
         assets: Assets,
@@ -82,6 +81,18 @@ class Clutter(Randomizer):
         )
         self.passes, self.models, self.spacing = passes, models, spacing
         self.rows, self.depth, self.gap = rows, depth, gap
+        self.wall, self.picture = 0, Choice([-1])  # set by `extend`
+
+    def extend(self, assets: Assets) -> Assets:
+        """Put a square behind the meshes, for the wall; the textures of the models are its pictures."""
+        self.wall = len(assets)
+        first, _, _, _ = assets.meshes[self.choice.values.cpu()].long().cpu().unbind(1)
+        used = assets.levels.cpu()[first].long()
+        rows = torch.cat([assets.faces[a : a + n, 3].cpu() for a, n in used[:, 2:].tolist()]).unique().long()
+        pictures = assets.material_textures.cpu()[rows, 0].unique()
+        self.picture = Choice(pictures[pictures >= 0].tolist() or [-1]).to(assets.device)
+        square = pack([plane()]).unlabelled().to(assets.device)
+        return Assets.concatenate([assets, square])
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Append the models and the wall."""
@@ -123,7 +134,23 @@ class Clutter(Randomizer):
             if step + 1 < self.passes:
                 seen = drawn(alone(batch, ids[-1], poses[-1]), (height, width), ("instance_id",))["instance_id"]
                 hit = torch.maximum(hit, (seen >= 0).float())
-        return append_instances(batch, torch.cat(ids, 1), torch.cat(poses, 1))
+        made = append_instances(batch, torch.cat(ids, 1), torch.cat(poses, 1))
+        wall = far * self.depth * (1 + self.gap * self.passes)
+        made = append_instances(made, torch.full_like(ids[0][:, :1], self.wall), self._wall(batch, noise, wall)[:, None])
+        texture = self.picture.sample(noise, 1).int()
+        return made.replace(texture_id=torch.cat([made.texture_id[:, :-1], texture], 1))
+
+    def _wall(self, batch: SceneBatch, noise: Noise, depth: Tensor) -> Tensor:
+        """The pose of a square at this depth that is larger than what the camera sees there: [B] -> [B, 4, 4]."""
+        angle = noise.of(self).uniform((), "turn") * (2 * math.pi)
+        k = batch.intrinsics.abs()
+        half = (max(noise.aspect, 1) / 2 + torch.maximum(k[:, 0, 2], k[:, 1, 2])) * (1 + k[:, 0, 1] / k[:, 1, 1])
+        # Twice half a side, once more by the root of two for any turn, and something to spare.
+        side = 3.0 * half / torch.minimum(k[:, 0, 0], k[:, 1, 1]) * depth
+        c, s, zero = angle.cos() * side, angle.sin() * side, torch.zeros_like(side)
+        turned = torch.stack([c, -s, zero, s, c, zero, zero, zero, side], -1).view(-1, 3, 3)
+        place = torch.stack([zero, zero, depth], -1)
+        return multiply(invert_rigid(batch.camera_from_world), affine(turned, place))
 
     @staticmethod
     def _covered(hit: Tensor) -> Tensor:
