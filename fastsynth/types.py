@@ -17,6 +17,8 @@ from fastsynth._expect import expect
 from fastsynth.assets import Assets, Textures
 
 MAX_LIGHTS = 16
+#: Layers of instances, numbered from the back; numbers beyond are held to them.
+LAYERS = 4
 SHADINGS = ("lambert", "blinn_phong", "ggx")
 TONES = ("srgb", "filmic", "linear")
 FILTERS = ("trilinear", "bilinear")
@@ -48,7 +50,7 @@ _FIELDS: dict[str, tuple[str, torch.dtype, float | None]] = {
     "noise_key": ("B", torch.int64, 0),
 }
 # Left out, these stay None, so that nobody pays for what no image of the batch has.
-_OPTIONAL: dict[str, tuple[str, torch.dtype]] = {"blur": ("B", _F), "noise": ("B 2", _F)}
+_OPTIONAL: dict[str, tuple[str, torch.dtype]] = {"blur": ("B", _F), "noise": ("B 2", _F), "layer": ("B N", _I)}
 
 
 STAGES = ("light", "picture")
@@ -126,6 +128,7 @@ class SceneBatch:
     noise_key: Tensor = None  # type: ignore[assignment]
     blur: Tensor | None = None
     noise: Tensor | None = None
+    layer: Tensor | None = None
     photos: Textures | None = None
     effects: tuple[Step, ...] = ()
     params: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
