@@ -1,6 +1,6 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, augment, deform, effects, geometry, lens, ops, procedural, recipes, search
+from fastsynth import annotate, augment, deform, effects, geometry, lens, ops, procedural, recipes, schedule, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.canvas import Canvas
@@ -29,6 +29,7 @@ from fastsynth.randomizers import (
     Ambient,
     Camera,
     CameraPose,
+    Clutter,
     ColorBackground,
     Deform,
     Deformer,
@@ -39,9 +40,11 @@ from fastsynth.randomizers import (
     ImageBackground,
     Lattice,
     Lens,
+    Limits,
     Materials,
     Objects,
     OnPlane,
+    Packed,
     PointLight,
     Sensor,
     ShapeBasis,
@@ -65,6 +68,7 @@ __all__ = [
     "CameraPose",
     "Canvas",
     "Choice",
+    "Clutter",
     "ColorBackground",
     "Constant",
     "Deform",
@@ -78,6 +82,7 @@ __all__ = [
     "ImageBackground",
     "Lens",
     "Lattice",
+    "Limits",
     "LoadReport",
     "LogNormal",
     "LogUniform",
@@ -88,6 +93,7 @@ __all__ = [
     "Normal",
     "Objects",
     "OnPlane",
+    "Packed",
     "Pinhole",
     "PointLight",
     "Randomizer",
@@ -127,5 +133,6 @@ __all__ = [
     "procedural",
     "recipes",
     "render",
+    "schedule",
     "search",
 ]

@@ -49,7 +49,7 @@ def targets(
         image_ids: One for each image, for ``image_id``; None = 0 to B - 1.
 
     Returns:
-        B dicts, each of its image's n objects in the order of their slots: ``boxes`` float32 [n, 4] xyxy [pixels]
+        B dicts, each of its image's n objects that have a class, in the order of their slots: ``boxes`` float32 [n, 4] xyxy [pixels]
         around the visible pixels, x1 > x0 and y1 > y0; ``labels`` int64 [n]; ``masks`` bool [n, H, W]; ``area``
         float32 [n], visible pixels; ``iscrowd`` int64 [n], 0; ``instance`` int64 [n], the slot; ``image_id``
         int64 []; ``visibility`` float32 [n] where "total_pixels" was drawn; ``keypoints`` float32 [n, P, 3].
@@ -78,12 +78,13 @@ def targets(
     batch, (images, slots) = frames.batch, frames.batch.mesh_id.shape
     device = batch.mesh_id.device
     boxes, pixels = _seen(frames)
-    valid = pixels >= min_pixels
+    classes = _classes(batch)
+    valid = (pixels >= min_pixels) & (classes >= 0)
     if min_visible > 0:
         valid = valid & (visibility(frames) >= min_visible)
     columns = {
         "boxes": boxes,
-        "labels": _classes(batch).long() + label_offset,
+        "labels": classes.long() + label_offset,
         "area": pixels.float(),
         "instance": torch.arange(slots, device=device).expand(images, slots),
         "iscrowd": torch.zeros(images, slots, dtype=torch.int64, device=device),
@@ -128,7 +129,7 @@ def _seen(frames: Frames) -> tuple[Tensor, Tensor]:
 
 
 def _classes(batch: SceneBatch) -> Tensor:
-    """Class of every slot, -1 for an empty one: int32 [B, N]."""
+    """Class of every slot, -1 for an empty one and for a mesh that has none: int32 [B, N]."""
     if not batch.assets.mesh_class.shape[0]:
         return torch.full_like(batch.mesh_id, -1)
     return torch.where(batch.mesh_id >= 0, batch.assets.mesh_class[batch.mesh_id.clamp(min=0).long()], -1)

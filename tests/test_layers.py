@@ -23,7 +23,7 @@ LAYERS = (
     {"types"},
     # the two halves, which meet in the waist alone
     {"scene", "surface", "sensor", "annotate"},
-    {"randomizers", "shading", "canvas", "views"},
+    {"randomizers", "shading", "canvas", "views", "schedule"},
     {"effects", "outlines"},
     {"render", "compose"},
     # what knows both halves
@@ -39,7 +39,7 @@ LAYERS = (
 )
 # Never, although the rows would allow it.
 HALVES = (
-    {"scene", "randomizers", "effects", "random", "load", "procedural", "cutouts", "outline"},
+    {"scene", "randomizers", "effects", "random", "load", "procedural", "cutouts", "outline", "schedule"},
     {"render", "compose", "surface", "shading", "sensor", "views", "outlines"},
 )
 TOP = {"selftest", "sheet", "demo_detector", "inputs", "demo", "cli"}  # the only ones that may import the whole package
