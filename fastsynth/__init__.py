@@ -25,8 +25,10 @@ from fastsynth.random import (
     UniformSphere,
 )
 from fastsynth.randomizers import (
+    AimedCamera,
     Ambient,
     Camera,
+    CameraJitter,
     CameraPose,
     ColorBackground,
     DirectionalLight,
@@ -35,9 +37,12 @@ from fastsynth.randomizers import (
     ImageBackground,
     Materials,
     Objects,
+    Only,
     OnPlane,
     PointLight,
+    PointLights,
     Sensor,
+    Setting,
     SkyAmbient,
     SpotLight,
 )
@@ -50,10 +55,12 @@ from fastsynth.types import Frames, SceneBatch, Step
 __version__ = "0.1.0"
 
 __all__ = [
+    "AimedCamera",
     "Ambient",
     "AssetError",
     "Assets",
     "Camera",
+    "CameraJitter",
     "CameraPose",
     "Canvas",
     "Choice",
@@ -75,12 +82,15 @@ __all__ = [
     "Normal",
     "Objects",
     "OnPlane",
+    "Only",
     "Pinhole",
     "PointLight",
+    "PointLights",
     "Randomizer",
     "Scene",
     "SceneBatch",
     "Sensor",
+    "Setting",
     "SkyAmbient",
     "SpotLight",
     "Step",

@@ -70,7 +70,9 @@ class Camera(Randomizer):
         rotation = torch.stack([cr * right - sr * down, sr * right + cr * down, forward], -2)
         shift = -multiply(rotation, self.target.sample(noise)[..., None])[..., 0]
         shift = shift + torch.nn.functional.pad(distance[:, None], (2, 0))
-        return batch.replace(camera_from_world=affine(rotation, shift), intrinsics=_intrinsics(self.fov.sample(noise)))
+        return batch.replace(
+            camera_from_world=affine(rotation, shift), intrinsics=intrinsics_of(self.fov.sample(noise))
+        )
 
 
 class CameraPose(Randomizer):
@@ -107,7 +109,7 @@ def typical_radius(mesh_bounds: Tensor) -> Tensor:
     return (mesh_bounds[:, 3:] - mesh_bounds[:, :3]).square().sum(-1).sqrt().median() / 2
 
 
-def _intrinsics(fov: Tensor) -> Tensor:
+def intrinsics_of(fov: Tensor) -> Tensor:
     """Square pixels and a centred axis: vertical field of view [B] [rad] -> [B, 3, 3] in image heights."""
     focal = 0.5 / (fov / 2).tan()
     return torch.diag_embed(torch.stack([focal, focal, torch.ones_like(focal)], -1))
