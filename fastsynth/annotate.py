@@ -32,6 +32,7 @@ def targets(
     tv_tensors: bool = False,
     label_offset: int = 1,
     image_ids: Sequence[int] | Tensor | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Any:
     """Detection targets, one dict an image, as torchvision's detectors and transforms take them.
 
@@ -47,6 +48,8 @@ def targets(
         tv_tensors: Give boxes and masks as torchvision's `BoundingBoxes` and `Mask`. Not with `padded`.
         label_offset: Label of class 0; detectors of torchvision keep 0 for the background.
         image_ids: One for each image, for ``image_id``; None = 0 to B - 1.
+        classes: Names of those that are targets; None = all. Objects of the others are drawn and hide what is behind
+            them.
 
     Returns:
         B dicts, each of its image's n objects that have a class, in the order of their slots: ``boxes`` float32 [n, 4] xyxy [pixels]
@@ -82,6 +85,8 @@ def targets(
     valid = (pixels >= min_pixels) & (classes >= 0)
     if min_visible > 0:
         valid = valid & (visibility(frames) >= min_visible)
+    if classes is not None:
+        valid = valid & _among(batch, classes)
     columns = {
         "boxes": boxes,
         "labels": classes.long() + label_offset,
@@ -133,6 +138,17 @@ def _classes(batch: SceneBatch) -> Tensor:
     if not batch.assets.mesh_class.shape[0]:
         return torch.full_like(batch.mesh_id, -1)
     return torch.where(batch.mesh_id >= 0, batch.assets.mesh_class[batch.mesh_id.clamp(min=0).long()], -1)
+
+
+def _among(batch: SceneBatch, classes: Sequence[str]) -> Tensor:
+    """Which slots hold an object of these classes, bool [B, N]."""
+    names, own = batch.assets.class_names, _classes(batch)
+    chosen = torch.zeros_like(own, dtype=torch.bool)
+    for name in classes:
+        if name not in names:
+            raise ValueError(f"targets(): `classes` must name classes of the assets, {names}, but {name!r} is none.")
+        chosen = chosen | (own == names.index(name))
+    return chosen
 
 
 def _beside(mask: Tensor, column: Tensor) -> Tensor:

@@ -81,6 +81,9 @@ class Camera(Randomizer):
             seen = self.lens.fields(noise)
             focal = 0.5 / self.lens.radius(fov / 2, seen["distortion"])
         return batch.replace(camera_from_world=affine(rotation, shift), intrinsics=_intrinsics(focal), **seen)
+        return batch.replace(
+            camera_from_world=affine(rotation, shift), intrinsics=intrinsics_of(self.fov.sample(noise))
+        )
 
 
 class CameraPose(Randomizer):
@@ -122,4 +125,9 @@ def typical_radius(mesh_bounds: Tensor) -> Tensor:
 
 def _intrinsics(focal: Tensor) -> Tensor:
     """Square pixels and a centred axis: focal length [B] -> [B, 3, 3], both in image heights."""
+
+
+def intrinsics_of(fov: Tensor) -> Tensor:
+    """Square pixels and a centred axis: vertical field of view [B] [rad] -> [B, 3, 3] in image heights."""
+    focal = 0.5 / (fov / 2).tan()
     return torch.diag_embed(torch.stack([focal, focal, torch.ones_like(focal)], -1))
