@@ -52,9 +52,9 @@ def targets(
             them.
 
     Returns:
-        B dicts, each of its image's n objects that have a class, in the order of their slots: ``boxes`` float32 [n, 4] xyxy [pixels]
-        around the visible pixels, x1 > x0 and y1 > y0; ``labels`` int64 [n]; ``masks`` bool [n, H, W]; ``area``
-        float32 [n], visible pixels; ``iscrowd`` int64 [n], 0; ``instance`` int64 [n], the slot; ``image_id``
+        B dicts, each of its image's n objects that have a class, in the order of their slots: ``boxes`` float32 [n, 4]
+        xyxy [pixels] around the visible pixels, x1 > x0 and y1 > y0; ``labels`` int64 [n]; ``masks`` bool [n, H, W];
+        ``area`` float32 [n], visible pixels; ``iscrowd`` int64 [n], 0; ``instance`` int64 [n], the slot; ``image_id``
         int64 []; ``visibility`` float32 [n] where "total_pixels" was drawn; ``keypoints`` float32 [n, P, 3].
         With `padded`, one dict of the same with [B, N, ...] for [n, ...], and ``valid`` bool [B, N].
 
@@ -81,15 +81,15 @@ def targets(
     batch, (images, slots) = frames.batch, frames.batch.mesh_id.shape
     device = batch.mesh_id.device
     boxes, pixels = _seen(frames)
-    classes = _classes(batch)
-    valid = (pixels >= min_pixels) & (classes >= 0)
+    own = _classes(batch)
+    valid = (pixels >= min_pixels) & (own >= 0)
     if min_visible > 0:
         valid = valid & (visibility(frames) >= min_visible)
     if classes is not None:
         valid = valid & _among(batch, classes)
     columns = {
         "boxes": boxes,
-        "labels": classes.long() + label_offset,
+        "labels": own.long() + label_offset,
         "area": pixels.float(),
         "instance": torch.arange(slots, device=device).expand(images, slots),
         "iscrowd": torch.zeros(images, slots, dtype=torch.int64, device=device),

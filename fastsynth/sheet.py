@@ -99,9 +99,6 @@ def _with_boxes(frames: Frames, row: int, classes: Sequence[str] | None) -> Imag
         row_of_class = int(assets.mesh_class[mesh])
         if mesh >= 0 and row_of_class >= 0 and seen[slot] > 0:
             name = assets.class_names[row_of_class]
-            _box(draw, boxes[slot], name, color_of(slot))
-        if mesh >= 0 and seen[slot] > 0:
-            name = assets.class_names[int(assets.mesh_class[mesh])]
             if classes is None or name in classes:
                 _box(draw, boxes[slot], name, color_of(slot))
     return picture
