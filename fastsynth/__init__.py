@@ -1,9 +1,11 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, augment, geometry, ops, procedural, search
+from fastsynth import annotate, augment, deform, effects, geometry, lens, ops, procedural, recipes, schedule, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
+from fastsynth.canvas import Canvas
 from fastsynth.compose import compose
+from fastsynth.cutouts import cutout, load_cutouts
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
 from fastsynth.environments import Environments
 from fastsynth.geometry import Pinhole, deg
@@ -26,40 +28,62 @@ from fastsynth.random import (
     UniformSphere,
 )
 from fastsynth.randomizers import (
+    AimedCamera,
     Ambient,
     Camera,
+    CameraJitter,
     CameraPose,
+    Clutter,
     ColorBackground,
+    Deform,
+    Deformer,
+    Dent,
     DirectionalLight,
     EnvironmentLight,
     FrustumPosition,
     GradientBackground,
     ImageBackground,
+    Lattice,
+    Lens,
+    Limits,
     Materials,
     Objects,
+    Only,
     OnPlane,
+    Packed,
     PointLight,
+    PointLights,
     Sensor,
+    Setting,
+    ShapeBasis,
     SkyAmbient,
     SpotLight,
+    Twist,
 )
 from fastsynth.render import render
 from fastsynth.report import AssetError, LoadReport
 from fastsynth.scene import Randomizer, Scene
 from fastsynth.textures import Textures
-from fastsynth.types import Frames, SceneBatch
+from fastsynth.types import Frames, SceneBatch, Step
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AimedCamera",
     "Ambient",
     "AssetError",
     "Assets",
     "Camera",
+    "CameraJitter",
     "CameraPose",
+    "Canvas",
     "Choice",
+    "Clutter",
     "ColorBackground",
     "Constant",
+    "Deform",
+    "Deformer",
+    "Dent",
     "DirectionalLight",
     "Distribution",
     "EnvironmentLight",
@@ -68,6 +92,9 @@ __all__ = [
     "FrustumPosition",
     "GradientBackground",
     "ImageBackground",
+    "Lens",
+    "Lattice",
+    "Limits",
     "LoadReport",
     "LogNormal",
     "LogUniform",
@@ -78,19 +105,26 @@ __all__ = [
     "Normal",
     "Objects",
     "OnPlane",
+    "Packed",
+    "Only",
     "Pinhole",
     "PointLight",
+    "PointLights",
     "Randomizer",
     "Scene",
     "SceneBatch",
     "Sensor",
+    "ShapeBasis",
+    "Setting",
     "SkyAmbient",
     "SpotLight",
+    "Step",
     "SyntheticDataset",
     "SyntheticStream",
     "Textures",
     "Triangular",
     "TruncatedNormal",
+    "Twist",
     "Uniform",
     "UniformHemisphere",
     "UniformRotation",
@@ -100,14 +134,21 @@ __all__ = [
     "augment",
     "collate",
     "compose",
+    "cutout",
+    "deform",
     "deg",
+    "effects",
     "geometry",
+    "lens",
     "load_assets",
+    "load_cutouts",
     "load_environments",
     "load_textures",
     "ops",
     "pack",
     "procedural",
+    "recipes",
     "render",
+    "schedule",
     "search",
 ]

@@ -21,6 +21,7 @@ Target = dict[str, Any]
 # What a detection target is made of; everything else that is asked for goes into the target under its own name.
 _ALWAYS = ("rgb", "boxes_2d_tight", "visible_pixels")
 _MASKS = "instance_mask"
+_PARAMS = "params"
 
 
 class Batch(Sequence[tuple[Tensor, Target]]):
@@ -75,9 +76,10 @@ class _Drawer:
         graph: bool,
     ) -> None:
         for name in annotations:
-            if name not in (*OUTPUTS, _MASKS):
+            if name not in (*OUTPUTS, _MASKS, _PARAMS):
                 raise ValueError(
-                    f"SyntheticDataset: there is no annotation {name!r}. Available: {', '.join((*OUTPUTS, _MASKS))}."
+                    f"SyntheticDataset: there is no annotation {name!r}. Available: "
+                    f"{', '.join((*OUTPUTS, _MASKS, _PARAMS))}."
                 )
         if padded and transform is not None:
             raise ValueError(
@@ -97,10 +99,10 @@ class _Drawer:
         self.scene, self.seed, self.transform = scene, seed, transform
         self.padded, self.graph = padded, Graphed(self.step) if graph else None
         self.size = (int(size[0]), int(size[1]))
-        self.masks = _MASKS in annotations
-        self.extra = tuple(name for name in annotations if name not in (*_ALWAYS, _MASKS))
+        self.masks, self.params = _MASKS in annotations, _PARAMS in annotations
+        self.extra = tuple(name for name in annotations if name not in (*_ALWAYS, _MASKS, _PARAMS))
         self.filter = {"min_visible": min_visible, "min_pixels": min_pixels}
-        needed = [*_ALWAYS, *self.extra]
+        needed = [*_ALWAYS, *self.extra, *scene.label_outputs]
         if self.masks:
             needed.append("instance_id")
         if min_visible > 0:
@@ -121,8 +123,9 @@ class _Drawer:
             images, targets = self.graph(numbers, (self.seed, device)) if self.graph else self.step(numbers)
             return Batch(images, targets)
         frames, targets = self._drawn(numbers)
+        more = self._more(frames)
         for row, target in enumerate(targets):
-            target.update({name: getattr(frames, name)[row] for name in self.extra})
+            target.update(_row(more, row))
         images = frames.rgb
         if self.transform is not None:
             pairs = [self.transform(image, target) for image, target in zip(images, targets, strict=True)]
@@ -132,7 +135,12 @@ class _Drawer:
     def step(self, index: Tensor) -> tuple[Tensor, Target]:
         """Images and padded targets of the images of these numbers, int64 [B] on the device: waits for nothing."""
         frames, targets = self._drawn(index)
-        return frames.rgb, {**targets, **{name: getattr(frames, name) for name in self.extra}}
+        return frames.rgb, {**targets, **self._more(frames)}
+
+    def _more(self, frames: Frames) -> Target:
+        """What targets hold beside those of detection: outputs under their names, and the scene's own labels."""
+        more: Target = {name: getattr(frames, name) for name in self.extra} | self.scene.labels(frames)
+        return {**more, _PARAMS: dict(frames.batch.params)} if self.params else more
 
     @torch.no_grad()
     def _drawn(self, index: Tensor) -> tuple[Frames, Any]:
@@ -140,7 +148,12 @@ class _Drawer:
         batch = self.scene.sample(index, self.seed, aspect=width / height)
         frames = render(batch, self.size, self.outputs, **self.options)
         options = {"masks": self.masks, "padded": self.padded, **self.filter}
-        return frames, annotate.targets(frames, image_ids=index, **options)
+        return frames, annotate.targets(frames, image_ids=index, classes=self.scene.target_classes, **options)
+
+
+def _row(tensors: Target, row: int) -> Target:
+    """What belongs to one image."""
+    return {name: _row(value, row) if isinstance(value, dict) else value[row] for name, value in tensors.items()}
 
 
 class SyntheticDataset(Dataset[tuple[Tensor, Target]]):
@@ -156,7 +169,8 @@ class SyntheticDataset(Dataset[tuple[Tensor, Target]]):
         seed: Any integer.
         size: Height and width [pixels].
         annotations: What the targets hold beside boxes and labels: "instance_mask" for ``masks`` [n, H, W], or names
-            of outputs of `render`, such as "depth", which keep their name.
+            of outputs of `render`, such as "depth", which keep their name; or "params" for what was drawn at random, a
+            dict of the paths in the scene.
         transform: Called with each image and target; returns both.
         min_visible: Least part of an object's pixels that must be seen for it to be in the target, in [0, 1].
         min_pixels: Least number of its pixels that must be seen.

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
 
 from fastsynth import ops
+from fastsynth.canvas import Canvas
 from fastsynth.environment import turn_of
 from fastsynth.ops.draw import ASSETS, SCENE, TEXTURES
 from fastsynth.ops.rasterize import MAX_SIZE, check_size
+from fastsynth.outlines import loose_boxes
 from fastsynth.shadow import shadow_maps
 from fastsynth.surface import clip_from_object, cofactors, determinant, eye_position
-from fastsynth.types import OUTPUTS, SHADINGS, TONES, Frames, SceneBatch
+from fastsynth.types import OUTPUTS, SHADINGS, TONES, Frames, SceneBatch, Step
+from fastsynth.views import through_lens
 
 # Outputs that the kernel writes under another name, or that are made from another's result.
 _FROM_SEEN = ("boxes_2d_tight", "visible_pixels")
@@ -32,7 +35,8 @@ def render(
 ) -> Frames:
     """Draws a batch of scenes: pictures and labels in one pass.
 
-    One fused kernel that keeps nothing between geometry and outputs and writes only what was asked for.
+    One fused kernel that keeps nothing between geometry and outputs and writes only what was asked for. The steps of
+    ``batch.effects`` follow in their order: those of linear light, the sensor, then those of the finished picture.
 
     Where a tensor of the batch (or `texels`) requires a gradient, ``rgb`` passes it on: to poses, cameras, lights,
     ambient light, base colours, metallic, roughness, background colours, crops of photographs, exposure, white balance,
@@ -85,12 +89,54 @@ def render(
             f"cannot be told apart in 31 bits; at most {(1 << (31 - batch.assets.face_bits)) - 1} can. "
             "Use smaller meshes or fewer instances."
         )
-    if "amodal_masks" in outputs and batch.instances > MAX_AMODAL:
+    amodal = "amodal_masks" in outputs or (batch.lens is not None and "total_pixels" in outputs)
+    if amodal and batch.instances > MAX_AMODAL:
         raise ValueError(
             f"render(): amodal masks are drawn for up to {MAX_AMODAL} instances an image, but the batch has "
             f"{batch.instances}. Ask for `total_pixels` alone, or split the batch."
         )
 
+    steps = batch.effects if "rgb" in outputs else ()
+    light = tuple(step for step in steps if step.stage == "light")
+    picture = tuple(step for step in steps if step.stage == "picture")
+    sensed = bool(light) or batch.lens is not None or batch.blur is not None or batch.noise is not None
+    develops = "rgb" in outputs and sensed
+    needed = dict.fromkeys([*outputs, *(name for step in steps for name in step.needs)])
+    dtype = torch.float32 if picture else rgb_dtype
+    drawn = _draw(batch, size, tuple(needed), grid, develops, dtype, texels)
+
+    def apply(steps: tuple[Step, ...], stage: str, behind: Callable[[SceneBatch], torch.Tensor]) -> None:
+        for step in steps:
+            canvas = Canvas(batch, size, stage, {name: drawn[name] for name in step.needs}, behind)
+            drawn["rgb"] = step.change(drawn["rgb"], canvas, **step.values)
+
+    if light:
+        apply(light, "light", lambda bare: _draw(bare, size, ("rgb",), grid, True, torch.float32, texels)["rgb"])
+    if develops:
+        drawn["rgb"] = _develop(batch, drawn["rgb"], dtype)
+    if picture:
+
+        def behind(bare: SceneBatch) -> torch.Tensor:
+            return render(bare.replace(effects=light), size, ("rgb",), samples=samples, texels=texels).rgb
+
+        apply(picture, "picture", behind)
+        if rgb_dtype == torch.uint8:
+            drawn["rgb"] = torch.rsub(drawn["rgb"].detach(), 0.5, alpha=-255.0).clamp_(0.0, 255.0).to(torch.uint8)
+    return Frames(batch, size, {name: drawn[name] for name in outputs}, drawn["flags"])
+
+
+def _draw(
+    batch: SceneBatch,
+    size: tuple[int, int],
+    outputs: Sequence[str],
+    grid: int,
+    linear: bool,
+    dtype: torch.dtype,
+    texels: torch.Tensor | None,
+) -> dict[str, torch.Tensor]:
+    """The outputs as the kernel draws them: with `linear`, ``rgb`` is radiance before the sensor, float32."""
+    if batch.lens is not None:
+        return _through_lens(batch, size, outputs, grid, texels)
     textures = {name: getattr(batch.assets.textures, name) for name in TEXTURES}
     if texels is not None:
         wanted = (textures["texels"].shape[0], 4)
@@ -100,15 +146,14 @@ def render(
                 f"{list(texels.shape)}."
             )
         textures["texels"] = torch.rsub(texels.detach(), 0.5, alpha=-255.0).clamp_(0.0, 255.0).to(torch.uint8)
-    develops = "rgb" in outputs and (batch.blur is not None or batch.noise is not None)
     asked = dict.fromkeys(name for name in outputs if name not in _FROM_SEEN)
     if any(name in outputs for name in _FROM_SEEN):
         asked["seen"] = None
     photos = batch.photos if batch.photos is not None else batch.assets.textures
-    scene = {name: getattr(batch, name) for name in SCENE}
+    scene = {name: batch.mesh_id.new_empty(0) if value is None else value for name, value in _fields(batch).items()}
     traced = ()
-    if "rgb" in outputs and (develops or rgb_dtype == torch.float32) and _wants_gradient(batch, texels):
-        if samples > 1:
+    if "rgb" in outputs and (linear or dtype == torch.float32) and _wants_gradient(batch, texels):
+        if grid > 1:
             raise ValueError("render(): gradients are of one sample a pixel; leave `samples` at 1.")
         traced = _traced(batch, size, texels)
         asked |= dict.fromkeys(("instance_id", "triangle_id", "seen"))
@@ -124,19 +169,38 @@ def render(
         "shading": SHADINGS.index(batch.shading),
         "tone": TONES.index(batch.tone),
         "mips": batch.filter == "trilinear",
-        "linear": develops,
-        "dtype": torch.float32 if develops else rgb_dtype,
+        "linear": linear,
+        "dtype": torch.float32 if linear else dtype,
         "near": batch.near,
     }
     if "rgb" in outputs and (batch.light_shadow is not None or batch.environments is not None):
         drawn = _draw_lit(batch, tensors, size, asked, grid, options, traced)
     else:
         drawn = ops.draw(*tensors, size, tuple(asked), grid=grid, lod=batch.lod, traced=traced, **options)
-    if develops:
-        drawn["rgb"] = _develop(batch, drawn["rgb"], rgb_dtype)
     if "seen" in drawn:
         drawn["boxes_2d_tight"], drawn["visible_pixels"] = ops.boxes_of(drawn.pop("seen"))
-    return Frames(batch, size, {name: drawn[name] for name in outputs}, drawn["flags"])
+    return drawn
+
+
+def _through_lens(
+    batch: SceneBatch, size: tuple[int, int], outputs: Sequence[str], grid: int, texels: torch.Tensor | None
+) -> dict[str, torch.Tensor]:
+    """What `_draw` gives of pinholes, through lenses; ``rgb`` is radiance before the sensor."""
+    traced = "rgb" in outputs and _wants_gradient(batch, texels)
+    fine = 2 if grid == 4 and not traced else 1  # the views have more pixels than the picture as it is
+
+    def views(batch: SceneBatch, size: tuple[int, int], names: Collection[str]) -> dict[str, torch.Tensor]:
+        drawn = _draw(batch, size, tuple(names), fine, True, torch.float32, texels)
+        return {name: drawn[name] for name in (*names, "flags")}
+
+    drawn = through_lens(batch, size, outputs, views, averaged=grid > 1, traced=traced)
+    if any(name in outputs for name in _FROM_SEEN):
+        drawn["boxes_2d_tight"], drawn["visible_pixels"] = ops.boxes_of(
+            ops.reduce(drawn["instance_id"], batch.instances)
+        )
+    if "boxes_2d_loose" in outputs:
+        drawn["boxes_2d_loose"] = loose_boxes(batch, size, views)
+    return drawn
 
 
 def _draw_lit(
@@ -191,14 +255,18 @@ def _develop(batch: SceneBatch, linear: torch.Tensor, dtype: torch.dtype) -> tor
     return ops.develop(linear, batch.exposure, batch.white_balance, batch.noise, batch.noise_key, batch.tone, dtype)
 
 
+def _fields(batch: SceneBatch) -> dict[str, torch.Tensor | None]:
+    """What the kernel reads of a batch."""
+    return {name: getattr(batch, name) for name in SCENE}
+
+
 def _wants_gradient(batch: SceneBatch, texels: torch.Tensor | None) -> bool:
     """Does a gradient of the picture go anywhere?"""
     if not torch.is_grad_enabled():
         return False
-    around = (batch.environment_scale, batch.environment_azimuth)
-    if batch.environments is not None and any(value is not None and value.requires_grad for value in around):
-        return True
-    return any(getattr(batch, name).requires_grad for name in SCENE) or (texels is not None and texels.requires_grad)
+    around = (batch.environment_scale, batch.environment_azimuth) if batch.environments is not None else ()
+    given = (*_fields(batch).values(), batch.distortion, texels, *around)
+    return any(value is not None and value.requires_grad for value in given)
 
 
 def _traced(batch: SceneBatch, size: tuple[int, int], texels: torch.Tensor | None) -> tuple[torch.Tensor, ...]:

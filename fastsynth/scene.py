@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fastsynth.assets import Assets, Textures
 from fastsynth.environments import Environments
 from fastsynth.random import Decisions, Distribution, Learnable, Noise
-from fastsynth.types import SceneBatch
+from fastsynth.types import Frames, SceneBatch
 
 
 class Parts(nn.Module):
@@ -164,6 +164,20 @@ class Scene(Randomizer, Learnable):
         """Where samples are made and drawn: the device of the assets."""
         return self.assets.device
 
+    #: Classes that are targets of detection; None = all. Objects of others are drawn alone.
+    target_classes: Sequence[str] | None = None
+
+    #: Outputs of `render` that `labels` reads.
+    label_outputs: tuple[str, ...] = ()
+
+    def labels(self, frames: Frames) -> dict[str, Tensor]:
+        """What a scene labels beside what `render` draws: tensors [B, ...] that datasets put into their targets.
+
+        Args:
+            frames: Drawn with `label_outputs` among their outputs.
+        """
+        return {}
+
     def _steps(self) -> Iterable[Randomizer]:
         """The randomizers in the order in which they run."""
         for child in self.children():
@@ -193,7 +207,7 @@ class Scene(Randomizer, Learnable):
             decisions: Where to note down what each `Choice` chose, or to say what it shall choose.
 
         Returns:
-            B scenes on the device of the scene.
+            B scenes on the device of the scene, with every value that a distribution gave in ``params``.
 
         Example:
             >>> import fastsynth as fs
@@ -210,6 +224,7 @@ class Scene(Randomizer, Learnable):
         else:
             index = torch.tensor(list(images), dtype=torch.int64).to(device, non_blocking=True)
         names: dict[nn.Module, str] = {module: path for path, module in self.named_modules() if path}
+        decisions = Decisions() if decisions is None else decisions
         noise = Noise(seed, index, names=names, aspect=aspect, decisions=decisions)
         identity = torch.eye(4, device=device).expand(noise.images, 4, 4)
         batch = SceneBatch(
@@ -224,7 +239,7 @@ class Scene(Randomizer, Learnable):
             lod=self.lod,
             near=self.near,
         )
-        return self(batch, noise)
+        return self(batch, noise).replace(params=decisions.named)
 
     def log_prob(self, images: int | Sequence[int] | Tensor, seed: int = 0, *, aspect: float = 1.0) -> Tensor:
         """Logarithms of the probability of what each `Choice` that is learned chose, for the images of `sample`.

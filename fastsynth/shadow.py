@@ -90,7 +90,7 @@ def shadow_maps(batch: SceneBatch) -> ShadowMaps:
     )
     drawn = ops.draw(
         [getattr(batch.assets, name) for name in ASSETS] + [getattr(batch.assets.textures, name) for name in TEXTURES],
-        [getattr(view, name) for name in SCENE],
+        [batch.mesh_id.new_empty(0) if getattr(view, name) is None else getattr(view, name) for name in SCENE],
         [getattr(batch.assets.textures, name) for name in TEXTURES],
         (side, side),
         ("depth",),

@@ -6,6 +6,8 @@ Every field, with its shape, unit and space, stands in ``docs/design/0002-data-m
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +17,13 @@ from torch import Tensor
 from fastsynth._expect import expect
 from fastsynth.assets import Assets, Textures
 from fastsynth.environments import Environments
+from fastsynth.lens import MODELS, Lenses
 
 MAX_LIGHTS = 16
+#: Layers of instances, numbered from the back; numbers beyond are held to them.
+LAYERS = 4
+#: Half the widest field that a picture can show [rad]; five faces of a cube hold no more.
+MAX_LENS_ANGLE = math.radians(125)
 SHADINGS = ("lambert", "blinn_phong", "ggx")
 TONES = ("srgb", "filmic", "linear")
 FILTERS = ("trilinear", "bilinear")
@@ -55,7 +62,37 @@ _OPTIONAL: dict[str, tuple[str, torch.dtype]] = {
     "environment_azimuth": ("B", _F),
     "blur": ("B", _F),
     "noise": ("B 2", _F),
+    "layer": ("B N", _I),
+    "distortion": ("B 8", _F),
 }
+
+
+STAGES = ("light", "picture")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is done to the pictures of a batch after they were drawn.
+
+    Attributes:
+        change: A pure function ``(image, canvas, **values) -> image`` of float [B, 3, H, W].
+        values: Its parameters, [B, ...].
+        stage: "light" for linear radiance before the sensor, "picture" for display values in [0, 1] behind it.
+        needs: Outputs of `render` that it reads from the canvas.
+    """
+
+    change: Callable[..., Tensor]
+    values: Mapping[str, Tensor]
+    stage: str = "picture"
+    needs: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if self.stage not in STAGES:
+            raise ValueError(f"Step: `stage` must be one of {STAGES}, but is {self.stage!r}.")
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Step:
+        """The same step with its values mapped."""
+        return dataclasses.replace(self, values={name: function(value) for name, value in self.values.items()})
 
 
 @dataclass(frozen=True)
@@ -63,7 +100,9 @@ class SceneBatch:
     """B images of up to N instances, L lights and one camera each, as plain tensors.
 
     Nothing in it is random and nothing in it needs a scene: fill it from a simulator's
-    poses just as well. Tensors left out take the default of the data model.
+    poses just as well. Tensors left out take the default of the data model. Beside what is drawn it carries
+    ``effects``, which change the pictures afterwards, and ``params``, what was drawn at random by its path in the
+    scene.
 
     Raises:
         TypeError, ValueError: a tensor of the wrong dtype, shape or device.
@@ -107,17 +146,24 @@ class SceneBatch:
     environment_azimuth: Tensor | None = None
     blur: Tensor | None = None
     noise: Tensor | None = None
+    layer: Tensor | None = None
+    distortion: Tensor | None = None
     photos: Textures | None = None
     environments: Environments | None = None
     environment_visible: bool = True
     shadow_size: int = 1024
     shadow_columns: tuple[int, ...] | None = None
+    effects: tuple[Step, ...] = ()
+    params: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
     blur_limit: float = 0.01
     near: float = 0.01
     shading: str = "lambert"
     tone: str = "srgb"
     filter: str = "trilinear"
     lod: float = 0.0
+    lens: str | None = None
+    lens_angle: float = math.pi / 2
+    lens_detail: float = 2.0
 
     def __post_init__(self):
         sizes = {"B": len(self.mesh_id), "N": self.mesh_id.shape[-1] if self.mesh_id.ndim == 2 else 0, "L": 0}
@@ -164,6 +210,15 @@ class SceneBatch:
             raise ValueError(f"SceneBatch: `near` must be above 0 [m], but is {self.near}.")
         if not 0 <= self.blur_limit <= 0.1:
             raise ValueError(f"SceneBatch: `blur_limit` must lie in [0, 0.1] image heights, but is {self.blur_limit}.")
+        if self.lens is not None and self.lens not in MODELS:
+            raise ValueError(f"SceneBatch: `lens` must be None or one of {MODELS}, but is {self.lens!r}.")
+        if not 0 < self.lens_angle <= MAX_LENS_ANGLE:
+            raise ValueError(
+                f"SceneBatch: `lens_angle`, half the angle of the image circle, must be above 0 and at most "
+                f"{MAX_LENS_ANGLE} [rad], but is {self.lens_angle}."
+            )
+        if not 0.5 <= self.lens_detail <= 8:
+            raise ValueError(f"SceneBatch: `lens_detail` must lie in [0.5, 8], but is {self.lens_detail}.")
         if self.lod < 0:
             raise ValueError(f"SceneBatch: `lod` must be 0 (off) or a number of pixels, but is {self.lod}.")
 
@@ -190,6 +245,13 @@ class SceneBatch:
         """Where the tensors lie."""
         return self.mesh_id.device
 
+    def lenses(self) -> Lenses | None:
+        """The lenses of the cameras, or None where they are pinholes."""
+        if self.lens is None:
+            return None
+        zero = self.intrinsics.new_zeros(self.images, 8)
+        return Lenses(self.lens, zero if self.distortion is None else self.distortion, self.lens_angle)
+
     def tensors(self) -> dict[str, Tensor]:
         """The tensors of the batch by name, without those that were left out."""
         return {name: getattr(self, name) for name in (*_FIELDS, *_OPTIONAL) if getattr(self, name) is not None}
@@ -200,17 +262,28 @@ class SceneBatch:
 
     def to(self, device: torch.device | str) -> SceneBatch:
         """The same batch, its assets and photographs included, on another device."""
-        moved: dict[str, Any] = {name: value.to(device) for name, value in self.tensors().items()}
-        for name in ("photos", "environments"):
-            if getattr(self, name) is not None:
-                moved[name] = getattr(self, name).to(device)
-        return dataclasses.replace(self, assets=self.assets.to(device), **moved)
+        records = {
+            name: getattr(self, name).to(device)
+            for name in ("photos", "environments")
+            if getattr(self, name) is not None
+        }
+        return dataclasses.replace(
+            self, assets=self.assets.to(device), **records, **self._mapped(lambda value: value.to(device))
+        )
 
     def __getitem__(self, rows: slice | Tensor) -> SceneBatch:
         """Some of the images: ``batch[3:5]``, or a tensor of rows."""
         if isinstance(rows, int):
             raise TypeError(f"SceneBatch[{rows}]: take a slice, batch[{rows}:{rows + 1}], so that B stays.")
-        return dataclasses.replace(self, **{name: value[rows] for name, value in self.tensors().items()})
+        return dataclasses.replace(self, **self._mapped(lambda value: value[rows]))
+
+    def _mapped(self, function: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+        """Every tensor of an image mapped, by the field that holds it."""
+        return {
+            **{name: function(value) for name, value in self.tensors().items()},
+            "effects": tuple(step.map(function) for step in self.effects),
+            "params": {name: function(value) for name, value in self.params.items()},
+        }
 
 
 #: Every output that `render` can be asked for.

@@ -14,21 +14,22 @@ LAYERS = (
     # what anyone may use
     {"_expect", "_C", "report", "graph"},
     # functions of tensors, and files made into tensors
-    {"ops", "geometry", "textures", "lod", "labels", "safe_files"},
-    {"assets", "random", "environments"},
+    {"ops", "geometry", "textures", "lod", "labels", "safe_files", "lens", "resample"},
+    {"assets", "random", "deform", "environments"},
     {"pack", "skies"},
-    {"load", "procedural"},
-    {"load_environments"},
+    {"load", "procedural", "outline"},
+    {"cutouts", "load_environments"},
     # the waist: what is drawn and what was drawn
     {"types"},
     # the two halves, which meet in the waist alone
     {"scene", "surface", "sensor", "annotate"},
-    {"randomizers", "shadow", "environment"},
-    {"shading"},
+    {"randomizers", "shadow", "environment", "canvas", "views", "schedule"},
+    {"effects", "outlines", "shading"},
     {"render", "compose"},
     # what knows both halves
     {"dataset", "search", "augment"},
     {"audit"},
+    {"recipes"},
     # the interfaces of other libraries
     {"compat"},
     # what only people call
@@ -38,8 +39,11 @@ LAYERS = (
 )
 # Never, although the rows would allow it.
 HALVES = (
-    {"scene", "randomizers", "random", "load", "load_environments", "procedural", "skies"},
-    {"render", "compose", "surface", "shading", "shadow", "environment", "sensor"},
+    {
+        *("scene", "randomizers", "effects", "random", "load", "load_environments", "procedural", "skies", "cutouts"),
+        *("outline", "schedule"),
+    },
+    {"render", "compose", "surface", "shading", "shadow", "environment", "sensor", "views", "outlines"},
 )
 TOP = {"selftest", "sheet", "demo_detector", "inputs", "demo", "cli"}  # the only ones that may import the whole package
 LAYER = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}

@@ -79,8 +79,10 @@ class Choice(Distribution):
         if noise.decisions is None:
             return super().sample(noise, shape)
         shape = (shape,) if isinstance(shape, int) else shape
-        position = self.position(noise.of(self).uniform(shape))
-        return self.values[noise.decisions.decide(self, position)]
+        own = noise.of(self)
+        value = self.values[noise.decisions.decide(self, self.position(own.uniform(shape)))]
+        own.note(value)
+        return value
 
     def log_weights(self) -> Tensor:
         """Logarithms of the probabilities of the values, float32 [K]; about -69 for what never happens."""

@@ -23,6 +23,8 @@ class Decisions:
         drawn: Each choice that was asked, with the positions of the values taken, int64 [B, ...].
         values: Each other distribution that was asked, with the values that it gave, [B, ..., *event], without
             gradient.
+        named: Every value by the name of its draw, [B, ..., *event], without gradient; of a choice what was chosen.
+            Drawn twice, a distribution gives the same numbers again: the longer row of them stays.
 
     Example:
         >>> import fastsynth as fs
@@ -36,6 +38,7 @@ class Decisions:
         self.forced = dict(forced or {})
         self.drawn: list[tuple[Choice, Tensor]] = []
         self.values: list[tuple[Distribution, Tensor]] = []
+        self.named: dict[str, Tensor] = {}
 
     def decide(self, choice: Choice, position: Tensor) -> Tensor:
         """The positions that count, int64 [B, ...], given those that the noise chose."""
@@ -48,6 +51,12 @@ class Decisions:
     def note(self, distribution: Distribution, value: Tensor) -> None:
         """Write down a draw that is no choice."""
         self.values.append((distribution, value.detach()))
+
+    def name(self, name: str, value: Tensor) -> None:
+        """Write down a value by its name."""
+        have = self.named.get(name)
+        if have is None or have.numel() < value.numel():
+            self.named[name] = value.detach()
 
     def log_prob(self, images: int) -> Tensor:
         """Logarithms of the probability of what was chosen for each image, by choices that are learned.

@@ -77,9 +77,11 @@ class Distribution(nn.Module, ABC):
             torch.Size([2, 5, 2])
         """
         shape = (shape,) if isinstance(shape, int) else shape
-        value = self.from_uniform(noise.of(self).uniform((*shape, *self.numbers)))
+        own = noise.of(self)
+        value = self.from_uniform(own.uniform((*shape, *self.numbers)))
         if noise.decisions is not None:
             noise.decisions.note(self, value)
+        own.note(value)
         return value
 
     def log_prob(self, value: Tensor) -> Tensor:

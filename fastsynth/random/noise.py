@@ -98,6 +98,11 @@ class Noise:
         name = self.names.get(module) or getattr(module, "name", "")
         return self.child(name) if name else self
 
+    def note(self, value: Tensor, name: str = "") -> None:
+        """Write down what was drawn, [B, ...], for ``SceneBatch.params``: under the path, and `name` below it."""
+        if self.decisions is not None:
+            self.decisions.name(f"{self.path}.{name}" if self.path and name else self.path or name, value)
+
     def uniform(self, tail: int | tuple[int, ...] = (), stream: str = "") -> Tensor:
         """Uniform numbers in [0, 1), multiples of 2^-24: float32 [B, *tail].
 
