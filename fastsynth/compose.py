@@ -175,7 +175,8 @@ def _radiance(batch: SceneBatch, seen: Seen, texels: Tensor | None) -> Tensor:
     position = _world(batch, seen)
     to_eye = unit(eye_position(batch.camera_from_world)[:, None, None] - position)
     surface = Surface(position, seen.normal, to_eye, *material(batch, seen, texels))
-    return shade(surface, batch, batch.shading, shadow_maps(batch) if batch.light_shadow is not None else None)
+    shadows = shadow_maps(batch) if batch.light_shadow is not None else None
+    return shade(surface, batch, batch.shading, shadows, batch.environments is not None)
 
 
 def _label(name: str, batch: SceneBatch, triangle_id: Tensor, seen: Seen | None) -> Tensor:

@@ -1,9 +1,9 @@
 """Light from a panorama, in differentiable torch: the readable twin of ``csrc/core/environment.h``.
 
 Glossy surfaces mirror ``L(d, roughness) * (F0 * factor(n.v, roughness) + added(n.v, roughness))``, L the panorama as
-surfaces of that roughness mirror it head-on: see :mod:`fastsynth.environments`. The direction is ``d = r + a (n - r)`` with
-r the reflected one and a = roughness^2, as a rough surface's lobe lies nearer to the normal: Lagarde and de Rousiers,
-"Moving Frostbite to Physically Based Rendering", 2014.
+surfaces of that roughness mirror it head-on: see :mod:`fastsynth.environments`. The direction is ``d = r + a (n - r)``
+with r the reflected one and a = roughness^2, as a rough surface's lobe lies nearer to the normal: Lagarde and de
+Rousiers, "Moving Frostbite to Physically Based Rendering", 2014.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ Three things are made of it:
 - a square map of all directions on the octahedron (Praun and Hoppe, "Spherical Parametrization and Remeshing", 2003;
   Cigolle et al., "A Survey of Efficient Representations for Independent Unit Vectors", 2014), with a border of a texel;
 - the same as rough surfaces mirror it, for eight steps of roughness and for the lobes of "ggx" and "blinn_phong", seen
-  head-on, and tables of how much is mirrored at an angle: the split sum of Karis, "Real Shading in Unreal Engine 4", 2013.
+  head-on, and tables of how much is mirrored at an angle: the split sum of Karis, "Real Shading in Unreal Engine 4",
+  2013.
 """
 
 from __future__ import annotations
@@ -71,9 +72,7 @@ class Environments:
 
     def to(self, device: torch.device | str) -> Environments:
         """The same on another device."""
-        return Environments(
-            self.texels.to(device), self.harmonics.to(device), self.reflectance.to(device), self.side
-        )
+        return Environments(self.texels.to(device), self.harmonics.to(device), self.reflectance.to(device), self.side)
 
     @staticmethod
     def from_panoramas(panoramas: Tensor, side: int | None = None) -> Environments:
@@ -91,7 +90,7 @@ class Environments:
         height = sizes["H"]
         if sizes["W"] != 2 * height or height < 2 or sizes["E"] < 1:
             raise ValueError(
-                f"Environments.from_panoramas(): `panoramas` must have shape [E, H, 2 H, 3] with H >= 2 and E >= 1, but "
+                f"Environments.from_panoramas(): `panoramas` must have shape [E, H, 2 H, 3], H >= 2 and E >= 1, but "
                 f"has {list(panoramas.shape)}. Scale the pictures to twice their height."
             )
         if not bool(((panoramas >= 0) & panoramas.isfinite()).all()):
@@ -115,7 +114,7 @@ class Environments:
 
 def _sides(side: int) -> list[int]:
     """Of the levels of one model; csrc/ops/draw_lit.h."""
-    return [side] + [max(min(side // 2, 128) >> level, 16) for level in range(LEVELS - 1)]
+    return [side] + [max(min(side // 2, 64) >> level, 16) for level in range(LEVELS - 1)]
 
 
 def _places(side: int) -> list[tuple[tuple[int, int], int]]:
@@ -222,8 +221,8 @@ def _diffuse(panoramas: Tensor) -> Tensor:
 def _reflectance(model: str, samples: int = 1024) -> Tensor:
     """How much a glossy surface mirrors of even light: ``F0 * factor + added``, float32 [32, 32, 4].
 
-    By n.v along a row, by roughness from row to row. Half vectors are drawn by the lobe itself, and evenly (Hammersley):
-    the estimator of Karis 2013 with the lobes of ``fastsynth/shading.py``.
+    By n.v along a row, by roughness from row to row. Half vectors are drawn by the lobe itself, and evenly
+    (Hammersley): the estimator of Karis 2013 with the lobes of ``fastsynth/shading.py``.
     """
     at = (torch.arange(TABLE).double() + 0.5) / TABLE
     rough, n_v = (x[..., None] for x in torch.meshgrid(at.clamp(min=0.045), at, indexing="ij"))

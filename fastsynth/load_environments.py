@@ -82,7 +82,9 @@ def _scaled(light: torch.Tensor, height: int) -> torch.Tensor:
         return light
     if abs(light.shape[1] - 2 * light.shape[0]) > 2:
         raise ValueError(f"a panorama is twice as wide as high, but this is {light.shape[1]} x {light.shape[0]} pixels")
-    return F.interpolate(planes, (height, 2 * height), mode="area" if light.shape[0] > height else "bilinear")[0].movedim(0, -1)
+    return F.interpolate(planes, (height, 2 * height), mode="area" if light.shape[0] > height else "bilinear")[
+        0
+    ].movedim(0, -1)
 
 
 def read_radiance(data: bytes) -> np.ndarray:

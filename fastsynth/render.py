@@ -40,8 +40,9 @@ def render(
 
     Where a tensor of the batch (or `texels`) requires a gradient, ``rgb`` passes it on: to poses, cameras, lights,
     ambient light, base colours, metallic, roughness, background colours, crops of photographs, exposure, white balance,
-    and the scale and azimuth of panoramas. What keeps light off, a shadow, is a constant to them. Silhouettes and surfaces that cut through each other have theirs too, although the picture stays as crisp
-    as ever (see ``csrc/kernels/edges.h``). Labels are not differentiable, nor are 8-bit pictures. Gradients are the
+    and the scale and azimuth of panoramas. What keeps light off, a shadow, is a constant to them. Silhouettes and
+    surfaces that cut through each other have theirs too, although the picture stays as crisp as ever (see
+    ``csrc/kernels/edges.h``). Labels are not differentiable, nor are 8-bit pictures. Gradients are the
     same bits in every run and for any number of threads.
 
     Args:

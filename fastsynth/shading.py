@@ -21,8 +21,8 @@ normal, l the unit vector to the light, v to the eye, h = unit(l + v); A(n) the 
 What of a light arrives past shadows is a factor of E_i, and a constant to all gradients: see ``fastsynth/shadow.py``.
 
 Where an image has a panorama, its glossy models mirror it in place of the term of F0 with A: see
-``fastsynth/environment.py``. Without one, the ambient term of the glossy models has no reflected direction: a rough surface gives back half of F0, a polished
-one all of it. Normalised Blinn-Phong: Akenine-Moeller et al., "Real-Time Rendering", 3rd ed., 7.6. Trowbridge-Reitz
+``fastsynth/environment.py``. Without one, the ambient term of the glossy models has no reflected direction: a rough
+surface gives back half of F0, a polished one all of it. Normalised Blinn-Phong: Akenine-Moeller et al., "Real-Time Rendering", 3rd ed., 7.6. Trowbridge-Reitz
 distribution: Walter et al., "Microfacet Models for Refraction through Rough Surfaces", 2007. Height-correlated
 Smith visibility: Heitz, "Understanding the Masking-Shadowing Function", 2014. Fresnel: Schlick 1994. Roughness and
 the 0.04 of dielectrics: Burley, "Physically-Based Shading at Disney", 2012; Karis, "Real Shading in UE4", 2013.
@@ -56,7 +56,9 @@ class Surface(NamedTuple):
     roughness: Tensor  #: [B, ..., 1]
 
 
-def shade(surface: Surface, lights: SceneBatch, shading: str, shadows: ShadowMaps | None = None) -> Tensor:
+def shade(
+    surface: Surface, lights: SceneBatch, shading: str, shadows: ShadowMaps | None = None, panorama: bool = False
+) -> Tensor:
     """Linear radiance of surfaces under the lights of their images.
 
     Args:
@@ -64,6 +66,7 @@ def shade(surface: Surface, lights: SceneBatch, shading: str, shadows: ShadowMap
         lights: Holds ``light_*`` and ``ambient`` of the B images.
         shading: "lambert", "blinn_phong" or "ggx".
         shadows: From :func:`fastsynth.shadow.shadow_maps`; None = no shadows.
+        panorama: Mirror the panoramas of ``lights``, which then holds ``environment*``, too.
 
     Returns:
         [B, ..., 3]. Differentiable in the surface, the lights and the ambient light.
@@ -77,7 +80,7 @@ def shade(surface: Surface, lights: SceneBatch, shading: str, shadows: ShadowMap
     harmonics = spherical_harmonics(surface.normal)
     ambient = (harmonics[..., None] * spread(lights.ambient)).sum(-2).clamp(min=0)
     radiance = ambient * lit.ambient
-    if lights.environments is not None and shading != "lambert":
+    if panorama and shading != "lambert":
         away = 2 * dot(surface.normal, surface.to_eye) * surface.normal - surface.to_eye
         away = away + (surface.normal - away) * lit.rough * lit.rough  # a rough lobe lies nearer to the normal
         factor, added = environment.reflectance(lights, lit.n_v, lit.rough).split(1, -1)

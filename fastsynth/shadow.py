@@ -6,8 +6,8 @@ pinhole: that of a spot light has the radius ``light_shadow`` [m], that of a dir
 to be seen under the angle ``light_shadow`` [rad] from its centre to its rim; 0 casts hard shadows.
 
 The lookup is percentage-closer soft shadows: Fernando, "Percentage-Closer Soft Shadows", 2005, on Reeves, Salesin and
-Cook, "Rendering Antialiased Shadows with Depth Maps", 1987. This is the readable twin of ``csrc/core/shadow.h``. What it
-says is a constant to all gradients.
+Cook, "Rendering Antialiased Shadows with Depth Maps", 1987. This is the readable twin of ``csrc/core/shadow.h``. What
+it says is a constant to all gradients.
 """
 
 from __future__ import annotations

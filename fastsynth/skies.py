@@ -60,7 +60,9 @@ def _room(random: np.random.Generator, direction: np.ndarray) -> np.ndarray:
     wall, ceiling, floor = random.uniform(0.15, 0.5, (3, 3)) * np.array([[1], [1.4], [0.5]])
     z = direction[..., 2:]
     light = wall * (1 + 0.15 * _waves(random, direction, 4))
-    light = light + (ceiling - light) / (1 + np.exp(-(z - 0.55) / 0.03)) + (floor - light) / (1 + np.exp((z + 0.45) / 0.03))
+    light = (
+        light + (ceiling - light) / (1 + np.exp(-(z - 0.55) / 0.03)) + (floor - light) / (1 + np.exp((z + 0.45) / 0.03))
+    )
     for _ in range(random.integers(2, 6)):
         axis = random.normal(size=3) * np.array([1, 1, 0.6]) + np.array([0, 0, 0.8])
         axis /= np.linalg.norm(axis)

@@ -60,6 +60,30 @@ def light(which: int, change: Callable[[Tensor, Tensor], Tensor]) -> Callable[[T
     )[None]
 
 
+@functools.cache
+def panorama() -> fs.Environments:
+    """A smooth one, of three colours that come from three sides."""
+    around = torch.tensor([[0.8, 0.5, 0.3], [-0.6, 0.7, -0.4], [0.1, -0.9, 0.5]])
+    up = (0.5 - (torch.arange(64) + 0.5) / 64) * torch.pi
+    turn = (0.5 - (torch.arange(128) + 0.5) / 128) * 2 * torch.pi
+    up, turn = torch.meshgrid(up, turn, indexing="ij")
+    way = torch.stack([up.cos() * turn.cos(), up.cos() * turn.sin(), up.sin()], -1)
+    light = 0.1 + 0.08 * (1.5 * way @ around.T).exp()
+    return fs.Environments.from_panoramas(light[None].contiguous())
+
+
+def under_a_panorama(it: Moving, exposure: Tensor, azimuth: Tensor) -> fs.SceneBatch:
+    """Lit by a panorama of 2^exposure that is turned by an azimuth."""
+    given, scale = panorama(), exposure.exp2()
+    return it.batch.replace(
+        environments=given,
+        environment_id=torch.zeros(1, dtype=torch.int32),
+        environment_scale=scale,
+        environment_azimuth=azimuth + 0.3,
+        ambient=fs.geometry.turn_harmonics(given.harmonics, azimuth + 0.3) * scale[:, None, None],
+    )
+
+
 PARAMETERS = {
     "pose": Parameter(6, 0.004, lambda it, by: moved(it.batch, by, it.who), True),
     "scale": Parameter(1, 0.01, of("world_from_object", scaled), True),
@@ -79,6 +103,8 @@ PARAMETERS = {
     "exposure": Parameter(1, 0.01, of("exposure", lambda e, by, it: e + by)),
     "white balance": Parameter(3, 0.01, of("white_balance", lambda w, by, it: w + by)),
     "blur": Parameter(1, 0.0005, of("blur", lambda b, by, it: b + by)),
+    "panorama exposure": Parameter(1, 0.01, lambda it, by: under_a_panorama(it, by, torch.zeros(1))),
+    "panorama azimuth": Parameter(1, 0.01, lambda it, by: under_a_panorama(it, torch.zeros(1), by)),
     "background": Parameter(6, 0.005, of("background_color", lambda c, by, it: c + by.view(2, 3))),
 }
 

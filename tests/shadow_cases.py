@@ -36,6 +36,7 @@ ASSETS = fs.pack(
         fs.procedural.sphere(0.3, rings=8),
         fs.procedural.cone(0.2, 0.6, around=16),
         ring(),
+        fs.procedural.sphere(0.3),
     ],
     lod=False,
 )

@@ -34,7 +34,9 @@ def smooth(height: int = HEIGHT) -> torch.Tensor:
     way = directions(height)
 
     def patch(axis, sharpness):
-        return (sharpness * (way @ torch.nn.functional.normalize(torch.tensor(axis).double(), dim=0) - 1)).exp()[..., None]
+        return (sharpness * (way @ torch.nn.functional.normalize(torch.tensor(axis).double(), dim=0) - 1)).exp()[
+            ..., None
+        ]
 
     light = 0.3 + 2.0 * patch((0.2, 0.9, 0.5), 2.0) * torch.tensor([1.0, 0.8, 0.6])
     return (light + 1.0 * patch((-1.0, -0.3, 0.2), 3.0) * torch.tensor([0.3, 0.5, 1.0])).float()[None]
@@ -124,7 +126,7 @@ def monte_carlo(batch: fs.SceneBatch, normal, to_eye, samples: int = 4096) -> to
 @pytest.mark.parametrize("metallic", [0.0, 1.0])
 @pytest.mark.parametrize("roughness", [0.05, 0.2, 0.35, 0.5, 0.75, 1.0])
 def test_gloss_is_that_of_monte_carlo(shading, roughness, metallic):
-    """Within 5 % in the mean where the eye is less than 70 degrees off the normal; the split sum is not meant for more."""
+    """Within 5 % in the mean as far as 70 degrees off the normal; the split sum is not meant for more."""
     batch = around_a_sphere(shading, roughness, metallic)
     frames = fs.render(batch, SIZE, ("rgb", "triangle_id", "instance_id", "normals", "object_coordinates"))
     rotation = batch.camera_from_world[0, :3, :3].double()
@@ -173,7 +175,9 @@ def test_images_without_a_panorama_draw_the_same_bits():
     expected = fs.render(plain, SIZE, OUTPUTS).outputs
     for row in (-1, 1, 2**31 - 1, -(2**31)):
         found = plain.replace(environments=SMOOTH, environment_id=torch.tensor([row], dtype=torch.int32))
-        assert all(torch.equal(value, expected[name]) for name, value in fs.render(found, SIZE, OUTPUTS).outputs.items())
+        assert all(
+            torch.equal(value, expected[name]) for name, value in fs.render(found, SIZE, OUTPUTS).outputs.items()
+        )
 
 
 @glossy

@@ -103,6 +103,8 @@ def test_a_planted_missing_sync_is_caught(thread):
 BUDGETS = {
     "Draw": (128, 960),
     "DrawBackward": (255, 48),  # the slope of the mip level, held beside all else
+    "DrawLit": (128, 248),
+    "DrawLitBackward": (255, 400),
     "RasterizeClip": (128, 0),  # given out by eights: 122 are no fewer
     "RasterizeLayer": (120, 40),
     "TextureLookup": (72, 8),

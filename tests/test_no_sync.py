@@ -133,7 +133,27 @@ def plain():
     return fs.Scene(fs.Objects(fs.procedural.primitives()))
 
 
-SCENES = {"crowd": crowd, "table": table, "plain": plain}
+def sky():
+    lamp = {"position": fs.Uniform((-1, -1, 2), (1, 1, 3)), "shadow": fs.Uniform(0.0, 0.1)}
+    scene = fs.Scene(
+        fs.Objects(fs.procedural.primitives(), count=2),
+        light=[
+            fs.EnvironmentLight(skies(), exposure=fs.Normal(0.0, 0.5)),
+            fs.DirectionalLight(probability=0.5, shadow=True),
+            fs.PointLight(position=(0, 0, 2)),
+            fs.SpotLight(**lamp),
+        ],
+        shading="ggx",
+    )
+    return scene
+
+
+@functools.cache
+def skies():
+    return fs.procedural.environments(2, height=16)
+
+
+SCENES = {"sky": sky, "crowd": crowd, "table": table, "plain": plain}
 scenes = pytest.mark.parametrize("make", SCENES.values(), ids=SCENES)
 
 

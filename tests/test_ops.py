@@ -44,12 +44,40 @@ def draw_backward_arguments():
             0.01, 0.0)  # fmt: skip
 
 
+def lit_arguments(backward):
+    """A light with a map and a panorama, in an image each, and nothing in the others."""
+    assets, scene, photos, *_ = draw_arguments()
+    drawn = torch.ops.fastsynth.draw(*draw_arguments())
+    rgb, *seen = (drawn[OUTPUTS.index(name)] for name in ("rgb", "instance_id", "triangle_id", "seen"))
+    images, lights = scene[0].shape[0], 1
+    lit = {"light_kind": torch.ones(images, 1, dtype=INT), "light_position": (0.0, 0.0, 2.0),
+           "light_direction": (0.0, 0.0, -1.0), "light_color": (0.5, 0.6, 0.7), "light_cone": (0.9, 0.8)}  # fmt: skip
+    for name, value in lit.items():
+        if not isinstance(value, torch.Tensor):
+            value = torch.tensor(value).expand(images, 1, -1).contiguous()
+        scene[SCENE.index(name)] = value
+    skies = fs.procedural.environments(1, height=8)
+    camera = torch.cat([torch.eye(3, 4).flatten(), torch.tensor([0.5, 0.5, 0.1, 0.1])])
+    lighting = [rand(images, 1, 8, 8) * 3, camera.expand(images, 1, 16).contiguous(), skies.texels, skies.reflectance,
+                torch.arange(images, dtype=INT) - 1, rand(images), rand(images, 2)]  # fmt: skip
+    casters, ends = 1 << (lights - 1), (True, False)
+    if backward:
+        wanted = 255  # everything
+        return (assets, scene, photos, lighting, rgb, rand(*rgb.shape), *seen, wanted, casters, skies.side, True, 2, 0,
+                *ends, 0.01, 0.0)  # fmt: skip
+    face_bits = draw_arguments()[7]
+    return (assets, scene, photos, [], lighting, *seen, 1, face_bits, casters, skies.side, True, 2, 0, *ends, False,
+            0.01, 0.0)  # fmt: skip
+
+
 FACES = torch.tensor([[0, 1, 2], [2, 1, 3]], dtype=INT)
 IDS = torch.randint(-1, 2, (2, 6, 7), generator=generator(), dtype=INT)
 # op: arguments of the registered operator
 CASES = {
     "draw": draw_arguments(),
     "draw_backward": draw_backward_arguments(),
+    "draw_lit": lit_arguments(backward=False),
+    "draw_lit_backward": lit_arguments(backward=True),
     "transform": (rand(5, 3), rand(2, 4, 4)),
     "rasterize": (rand(2, 4, 4) + 0.5, FACES, torch.empty(0, 2, dtype=INT), 6, 7, 0),
     "rasterize_layer": (

@@ -31,7 +31,7 @@ inline LightingView lighting_view(const std::vector<Tensor>& lighting, const Sce
   int64_t texels = 0;
   for (int model = 0; model < 2; ++model)
     for (int level = model; level < kGlossLevels; ++level) {
-      const int32_t texels_across = level == 0 ? side : max(min(side / 2, 128) >> (level - 1), 16);
+      const int32_t texels_across = level == 0 ? side : max(min(side / 2, 64) >> (level - 1), 16);
       // Both models share level 0. Lambert has no gloss, and takes the first.
       if (level == 0 || model == (look.shading == kBlinnPhong)) {
         view.first[level] = int32_t(texels);

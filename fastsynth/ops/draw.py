@@ -236,9 +236,7 @@ def wanted_bits(needed: dict[str, bool]) -> int:
     return sum(1 << bit for bit, names in enumerate(_WANTED) if any(needed[name] for name in names))
 
 
-def from_rows(
-    rows: Tensor, texels: Tensor, needed: dict[str, bool]
-) -> tuple[list[Tensor | None], list[Tensor | None]]:
+def from_rows(rows: Tensor, texels: Tensor, needed: dict[str, bool]) -> tuple[list[Tensor | None], list[Tensor | None]]:
     """Rows of sums (csrc/core/adjoint.h) to the gradients of ``SCENE`` and ``TRACED``, None where none is needed."""
     own, whole = rows[:, :-1], rows.sum(1)
 

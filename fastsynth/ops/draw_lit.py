@@ -52,8 +52,8 @@ def draw_lit(
         photos: As of :func:`fastsynth.ops.draw`.
         lighting: The tensors named by ``LIGHTING``: the depths [m] that the S lights see that may cast shadows, 0 where
             there is nothing, float32 [B, S, size, size]; and their cameras, float32 [B, S, 16]: camera from world
-            [3, 4], focal lengths x and y in sides of the map, the lamp's radius [m] (negative = no shadow), the depth of
-            the nearest thing [m]. Then the panoramas, float32 [E, T, 4] and [2, 32, 32, 4] as of
+            [3, 4], focal lengths x and y in sides of the map, the lamp's radius [m] (negative = no shadow), the depth
+            of the nearest thing [m]. Then the panoramas, float32 [E, T, 4] and [2, 32, 32, 4] as of
             :class:`fastsynth.environments.Environments`, E = 0 if there are none; which of them an image has, int32
             [B], -1 = none; factors of their radiance, float32 [B]; cosine and sine of their azimuths, float32 [B, 2].
         instance_id: Of the samples, int32 [B, grid H, grid W], -1 = background.

@@ -47,8 +47,8 @@ class EnvironmentLight(Randomizer):
         super().__init__()
         if not isinstance(environments, Environments):
             raise TypeError(
-                f"EnvironmentLight: `environments` must be Environments, but is {type(environments).__name__}. Make them "
-                "by load_environments(...)."
+                f"EnvironmentLight: `environments` must be Environments, but is {type(environments).__name__}. Make "
+                "them by load_environments(...)."
             )
         self.environments = environments
         rotation = Uniform(0.0, 2 * math.pi) if rotation is None else rotation

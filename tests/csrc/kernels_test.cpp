@@ -13,11 +13,11 @@
 namespace fastsynth {
 
 // The gradients of a drawn scene: texels' to the bit, sums over lanes as near as their order allows.
-void draw_backward(Way way, const World& world, Draw drawn, const Floats& rgb, Results& results,
-                   const std::string& tag) {
-  DrawBackward k{};
+template <class Kernel>
+void run_backward(Way way, const World& world, const Draw& drawn, Kernel k, const Floats& rgb, int wanted,
+                  Results& results, const std::string& tag) {
   static_cast<DrawView&>(k) = drawn;
-  Floats grad(rgb.size()), rows(size_t(world.images) * (world.instances + 1) * row_size(k.look.lights));
+  Floats grad(rgb.size()), rows(size_t(world.images) * (world.instances + 1) * k.numbers());
   for (size_t i = 0; i < grad.size(); ++i) grad[i] = float(int(i * 2654435761u >> 20 & 255) - 128) / 128.0f;
   std::vector<int64_t> texels(4 * world.texels.size());
   const int32_t largest = as_int(1.0f);
@@ -26,7 +26,7 @@ void draw_backward(Way way, const World& world, Draw drawn, const Floats& rgb, R
   k.rows = rows.data();
   k.texel_grad = texels.data();
   k.largest = &largest;
-  k.wanted = 127;  // everything
+  k.wanted = wanted;
   run(way, k);
   results.keep(tag + " texels' gradients", texels);
   static std::map<std::string, Floats> first;
@@ -39,6 +39,61 @@ void draw_backward(Way way, const World& world, Draw drawn, const Floats& rgb, R
                   double(known[i]));
       std::exit(1);
     }
+}
+
+// Lights that cast shadows of numbers that mean nothing, and a panorama around the second image: `shown` is what Draw
+// wrote of the samples.
+void draw_lit(Way way, const World& world, const Draw& shown, Results& results, const std::string& tag) {
+  constexpr int kSide = 16, kMaps = 2, kTexels = 4 * 18 * 18;
+  const size_t pixels = size_t(world.images) * shown.width * shown.height;
+  const Floats maps = random_numbers(size_t(world.images) * kMaps * kSide * kSide, 3);
+  Floats cameras, around = random_numbers(4 * kTexels, 4), reflectance = random_numbers(4 * 32 * 32, 5);
+  for (float& value : around) value = value * value;
+  for (int i = 0; i < world.images * kMaps; ++i) {
+    const float camera[kShadowNumbers] = {0.8f, 0,    0.6f, 0.1f, 0,    1,    0,           0.2f,
+                                          -0.6f, 0,   0.8f, 0.3f, 0.5f, 0.6f, 0.1f * (i % 3) - 0.1f, 0.2f};
+    cameras.insert(cameras.end(), camera, camera + kShadowNumbers);
+  }
+  const Ints panorama = {-1, 0};
+  const Floats scale = {1.0f, 0.8f}, turn = {1.0f, 0.0f, 0.6f, 0.8f};
+  LightingView lighting{};
+  lighting.maps = maps.data();
+  lighting.cameras = cameras.data();
+  lighting.count = kMaps;
+  lighting.size = kSide;
+  lighting.casters = 1u << 1 | 1u << 3;  // the directional light and the spot
+  lighting.texels = around.data();
+  lighting.reflectance = reflectance.data();
+  lighting.panorama = panorama.data();
+  lighting.scale = scale.data();
+  lighting.turn = turn.data();
+  lighting.panoramas = 1;
+  lighting.levels = 4;
+  lighting.visible = 1;
+  lighting.texels_each = kTexels;
+  for (int level = 0; level < 4; ++level) {
+    lighting.first[level] = level * 18 * 18;
+    lighting.sides[level] = 16;
+  }
+  Floats rgb(3 * pixels);
+  DrawLit k{};
+  static_cast<DrawView&>(k) = shown;
+  k.lighting = lighting;
+  k.rgb_float = rgb.data();
+  k.rgb_byte = nullptr;
+  run(way, k);
+  results.keep(tag + " lit rgb", rgb);
+  if (shown.width % 2 == 0 && shown.height % 2 == 0) {  // the samples of a picture of half the size
+    std::vector<uint8_t> bytes(3 * pixels / 4);
+    k.grid = 2;
+    k.rgb_float = nullptr;
+    k.rgb_byte = bytes.data();
+    run(way, k);
+    results.keep(tag + " lit bytes", bytes);
+  }
+  DrawLitBackward back{};
+  back.lighting = lighting;
+  run_backward(way, world, shown, back, rgb, 255, results, tag + " lit");
 }
 
 void draw_scene(Way way, const World& world, int width, int height, int grid, int shading, int tone, bool mips,
@@ -78,7 +133,10 @@ void draw_scene(Way way, const World& world, int width, int height, int grid, in
     d.amodal = amodal.data();
   }
   run(way, d);
-  if (grid == 1) draw_backward(way, world, d, rgb, results, tag);
+  if (grid == 1) {
+    run_backward(way, world, d, DrawBackward{}, rgb, 127, results, tag);  // everything
+    draw_lit(way, world, d, results, tag);
+  }
   Draw coded = d;
   coded.rgb_float = nullptr;
   coded.rgb_byte = bytes.data();
