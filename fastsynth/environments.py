@@ -230,10 +230,10 @@ def _reflectance(model: str, samples: int = 1024) -> Tensor:
     first, second = (i.double() + 0.5) / samples, _reversed_bits(i)
     turn = 2 * math.pi * first
     alpha_2 = rough**4
+    power = 2 / alpha_2 - 2
     if model == "ggx":
         n_h = ((1 - second) / (1 + (alpha_2 - 1) * second)).sqrt()
     else:
-        power = 2 / alpha_2 - 2
         n_h = (1 - second) ** (1 / (power + 1))
     view = (1 - n_v * n_v).sqrt()
     v_h = (1 - n_h * n_h).clamp(min=0).sqrt() * turn.cos() * view + n_h * n_v

@@ -206,7 +206,7 @@ def _through_lens(
 
 def _draw_lit(
     batch: SceneBatch,
-    tensors: tuple[list[torch.Tensor], ...],
+    tensors: tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]],
     size: tuple[int, int],
     asked: Collection[str],
     grid: int,

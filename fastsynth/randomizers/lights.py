@@ -50,7 +50,7 @@ class _Light(Randomizer):
         ):
             if name not in fields:
                 fields[name] = torch.cat(values, 1)
-        added = {name: value[:, None] for name, value in fields.items()}
+        added: dict[str, Any] = {name: value[:, None] for name, value in fields.items()}
         if batch.light_kind.shape[1]:
             added = {name: torch.cat([getattr(batch, name), value], 1) for name, value in added.items()}
         if self.shadow is not None or batch.light_shadow is not None:
