@@ -22,11 +22,12 @@ What of a light arrives past shadows is a factor of E_i, and a constant to all g
 
 Where an image has a panorama, its glossy models mirror it in place of the term of F0 with A: see
 ``fastsynth/environment.py``. Without one, the ambient term of the glossy models has no reflected direction: a rough
-surface gives back half of F0, a polished one all of it. Normalised Blinn-Phong: Akenine-Moeller et al., "Real-Time Rendering", 3rd ed., 7.6. Trowbridge-Reitz
-distribution: Walter et al., "Microfacet Models for Refraction through Rough Surfaces", 2007. Height-correlated
-Smith visibility: Heitz, "Understanding the Masking-Shadowing Function", 2014. Fresnel: Schlick 1994. Roughness and
-the 0.04 of dielectrics: Burley, "Physically-Based Shading at Disney", 2012; Karis, "Real Shading in UE4", 2013.
-Harmonics: Ramamoorthi and Hanrahan, "An Efficient Representation for Irradiance Environment Maps", 2001.
+surface gives back half of F0, a polished one all of it. Normalised Blinn-Phong: Akenine-Moeller et al., "Real-Time
+Rendering", 3rd ed., 7.6. Trowbridge-Reitz distribution: Walter et al., "Microfacet Models for Refraction through Rough
+Surfaces", 2007. Height-correlated Smith visibility: Heitz, "Understanding the Masking-Shadowing Function", 2014.
+Fresnel: Schlick 1994. Roughness and the 0.04 of dielectrics: Burley, "Physically-Based Shading at Disney", 2012;
+Karis, "Real Shading in UE4", 2013. Harmonics: Ramamoorthi and Hanrahan, "An Efficient Representation for Irradiance
+Environment Maps", 2001.
 """
 
 from __future__ import annotations
