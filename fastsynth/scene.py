@@ -96,6 +96,7 @@ class Scene(Randomizer, Learnable):
         lod: Largest projected error of a level of detail [pixels]; 0 draws every mesh in full.
         near: Nothing closer to the camera along its axis is drawn [m].
         filter: Of textures: "trilinear" or "bilinear".
+        shadow_size: Texels along the side of a shadow map, for lights that cast shadows.
         **others: Further randomizers, applied last, in the order given; the keyword is the name.
 
     Example:
@@ -125,6 +126,7 @@ class Scene(Randomizer, Learnable):
         lod: float = 0.25,
         near: float = 0.01,
         filter: str = "trilinear",
+        shadow_size: int = 1024,
         **others: Randomizer,
     ) -> None:
         super().__init__()
@@ -143,7 +145,7 @@ class Scene(Randomizer, Learnable):
                 raise ValueError(f"Scene: a randomizer cannot be called {name!r}, which means something else already.")
             setattr(self, name, _one_or_list(name, randomizer))
         self.shading, self.tone, self.filter = shading, tone, filter
-        self.lod, self.near = lod, near
+        self.lod, self.near, self.shadow_size = lod, near, shadow_size
 
         held = [randomizer.assets for randomizer in self._steps() if randomizer.assets is not None]
         if not held:
@@ -238,6 +240,7 @@ class Scene(Randomizer, Learnable):
             filter=self.filter,
             lod=self.lod,
             near=self.near,
+            shadow_size=self.shadow_size,
         )
         return self(batch, noise).replace(params=decisions.named)
 
