@@ -6,6 +6,7 @@ from fastsynth.audit import audit
 from fastsynth.canvas import Canvas
 from fastsynth.compose import compose
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
+from fastsynth.gbuffer import stack_gbuffer
 from fastsynth.geometry import Pinhole, deg
 from fastsynth.load import load_assets, load_textures
 from fastsynth.pack import pack
@@ -109,4 +110,5 @@ __all__ = [
     "recipes",
     "render",
     "search",
+    "stack_gbuffer",
 ]

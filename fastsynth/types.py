@@ -235,6 +235,26 @@ OUTPUTS = (
     "visible_pixels",
     "total_pixels",
     "amodal_masks",
+    "base_color",
+    "metallic_roughness",
+    "irradiance",
+    "specular",
+    "material_id",
+)
+#: What is known of the surfaces at the pixels and of the light that comes to them: ``render(..., outputs=GBUFFER)``.
+GBUFFER = (
+    "base_color",
+    "metallic_roughness",
+    "irradiance",
+    "specular",
+    "normals",
+    "depth",
+    "distance",
+    "object_coordinates",
+    "uv",
+    "instance_id",
+    "material_id",
+    "semantic_id",
 )
 
 

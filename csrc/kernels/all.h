@@ -4,6 +4,7 @@
 #include "blur.h"
 #include "draw.h"
 #include "draw_backward.h"
+#include "gbuffer.h"
 #include "image.h"
 #include "pointwise.h"
 #include "prepare.h"
@@ -15,7 +16,7 @@
 #define FS_FORWARD_KERNELS(X)                                                                \
   X(Prepare) X(LooseBoxes) X(Draw) X(SnapCorners) X(BoundRuns) X(RasterizeClip)              \
   X(RasterizeLayer) X(UniformNumbers) X(NormalNumbers) X(TransformVertices) X(Interpolate)   \
-  X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce)
+  X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce) X(Gbuffer)
 #define FS_BACKWARD_KERNELS(X)                                                               \
   X(DrawBackward) X(LargestMagnitude) X(SumsToFloats) X(TransformToVertices)                 \
   X(TransformToMatrices) X(RasterizeAdjoint) X(InterpolateAdjoint) X(TextureAdjoint)         \

@@ -21,7 +21,7 @@ from fastsynth.types import Frames
 
 _SUBPIXELS = 256
 # What a pixel shows that lies outside the old picture.
-_OUTSIDE = {"instance_id": -1, "triangle_id": -1, "semantic_id": -1}
+_OUTSIDE = {"instance_id": -1, "triangle_id": -1, "semantic_id": -1, "material_id": -1}
 _COUNTED = ("boxes_2d_tight", "visible_pixels")
 
 

@@ -4,6 +4,7 @@ from fastsynth.ops._library import build_info
 from fastsynth.ops.antialias import antialias, opposite_vertices
 from fastsynth.ops.draw import draw
 from fastsynth.ops.filter import blur, develop, normal
+from fastsynth.ops.gbuffer import gbuffer
 from fastsynth.ops.interpolate import interpolate
 from fastsynth.ops.peel import Layer, peel
 from fastsynth.ops.rasterize import Fragments, rasterize
@@ -20,6 +21,7 @@ __all__ = [
     "build_info",
     "develop",
     "draw",
+    "gbuffer",
     "interpolate",
     "mip_chain",
     "normal",

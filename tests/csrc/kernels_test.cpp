@@ -79,6 +79,18 @@ void draw_scene(Way way, const World& world, int width, int height, int grid, in
   }
   run(way, d);
   if (grid == 1) draw_backward(way, world, d, rgb, results, tag);
+  Floats base(3 * pixels), gloss(2 * pixels), light(3 * pixels), specular(3 * pixels);
+  Ints materials(pixels);
+  if (grid == 1) {
+    Gbuffer g{};
+    static_cast<DrawView&>(g) = d;
+    g.base_color = base.data();
+    g.metallic_roughness = gloss.data();
+    g.irradiance = light.data();
+    g.specular = specular.data();
+    g.material_id = materials.data();
+    run(way, g);
+  }
   Draw coded = d;
   coded.rgb_float = nullptr;
   coded.rgb_byte = bytes.data();
@@ -118,6 +130,11 @@ void draw_scene(Way way, const World& world, int width, int height, int grid, in
   results.keep(tag + " normals", normals);
   results.keep(tag + " object", object);
   results.keep(tag + " uv", uv);
+  results.keep(tag + " base colour", base);
+  results.keep(tag + " metallic and roughness", gloss);
+  results.keep(tag + " irradiance", light);
+  results.keep(tag + " specular", specular);
+  results.keep(tag + " materials", materials);
   results.keep(tag + " seen", seen);
   results.keep(tag + " total", total);
   results.keep(tag + " amodal", amodal);
