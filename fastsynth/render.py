@@ -148,6 +148,11 @@ def _draw(
     scene = {name: batch.mesh_id.new_empty(0) if value is None else value for name, value in _fields(batch).items()}
     traced = ()
     if "rgb" in outputs and (linear or dtype == torch.float32) and _wants_gradient(batch, texels):
+        if batch.color_matrix is not None and batch.color_matrix.requires_grad:
+            raise ValueError(
+                "render(): `color_matrix` has no gradient here, so hues and the colours of procedural textures cannot "
+                "be learned by it. Detach it, or use fastsynth.compose."
+            )
         if grid > 1:
             raise ValueError("render(): gradients are of one sample a pixel; leave `samples` at 1.")
         traced = _traced(batch, size, texels)

@@ -341,6 +341,10 @@ def material(batch: SceneBatch, seen: Seen, texels: Tensor | None = None, *, eve
             gloss = sample(assets.textures, rows[..., 1], *place, decode=False, mips=mips, texels=texels)
             roughness, metallic = roughness * gloss[..., 1:2], metallic * gloss[..., 2:3]
 
+    if batch.color_matrix is not None:
+        change = _rows(batch.color_matrix.flatten(0, 1), seen.instance)
+        base = (multiply(change[..., :3], base[..., None])[..., 0] + change[..., 3]).clamp(min=0)
+
     def replaced(own: Tensor, value: Tensor) -> Tensor:
         own = _rows(own.flatten(), seen.instance)[..., None]
         return torch.where(own >= 0, own, value)

@@ -50,7 +50,12 @@ _FIELDS: dict[str, tuple[str, torch.dtype, float | None]] = {
     "noise_key": ("B", torch.int64, 0),
 }
 # Left out, these stay None, so that nobody pays for what no image of the batch has.
-_OPTIONAL: dict[str, tuple[str, torch.dtype]] = {"blur": ("B", _F), "noise": ("B 2", _F), "layer": ("B N", _I)}
+_OPTIONAL: dict[str, tuple[str, torch.dtype]] = {
+    "blur": ("B", _F),
+    "noise": ("B 2", _F),
+    "layer": ("B N", _I),
+    "color_matrix": ("B N 3 4", _F),
+}
 
 
 STAGES = ("light", "picture")
@@ -129,6 +134,7 @@ class SceneBatch:
     blur: Tensor | None = None
     noise: Tensor | None = None
     layer: Tensor | None = None
+    color_matrix: Tensor | None = None
     photos: Textures | None = None
     effects: tuple[Step, ...] = ()
     params: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
@@ -159,8 +165,11 @@ class SceneBatch:
             object.__setattr__(self, name, value.contiguous() if isinstance(value, Tensor) else value)
         specs = {name: (getattr(self, name), shape, dtype) for name, (shape, dtype, _) in _FIELDS.items()}
         for name, (shape, dtype) in _OPTIONAL.items():
-            if getattr(self, name) is not None:
-                specs[name] = (getattr(self, name), shape, dtype)
+            value = getattr(self, name)
+            if value is not None:
+                value = value.contiguous() if isinstance(value, Tensor) else value
+                object.__setattr__(self, name, value)
+                specs[name] = (value, shape, dtype)
         expect("SceneBatch", **specs)
         if self.light_kind.shape[1] > MAX_LIGHTS:
             raise ValueError(f"SceneBatch: at most {MAX_LIGHTS} lights an image, but `light_kind` has {sizes['L']}.")

@@ -41,6 +41,7 @@ FS_HD Surface<T> surface_of(const AssetView& assets, const LookView& look, const
     const Color<T> c = sample(assets.textures, texture, seen.uv, decode, mips, active);
     s.base = product(s.base, Vec3<T>{c.r, c.g, c.b});
   }
+  if (look.color_matrix) s.base = recolored(look.color_matrix + 12 * instance, s.base);
   const int32_t gloss = valid_row(assets.material_textures[2 * material + 1], assets.textures.count);
   if (gloss >= 0) {
     const Color<T> c = sample(assets.textures, gloss, seen.uv, false, mips, active);

@@ -7,6 +7,7 @@ from fastsynth.randomizers.camera import Camera, CameraPose
 from fastsynth.randomizers.lights import Ambient, DirectionalLight, PointLight, SkyAmbient, SpotLight
 from fastsynth.randomizers.materials import Materials
 from fastsynth.randomizers.objects import Objects
+from fastsynth.randomizers.patterns import ProceduralTextures
 from fastsynth.randomizers.placement import FrustumPosition, OnPlane, Placement
 from fastsynth.randomizers.sensor import Sensor
 
@@ -24,6 +25,7 @@ __all__ = [
     "OnPlane",
     "Placement",
     "PointLight",
+    "ProceduralTextures",
     "Sensor",
     "SkyAmbient",
     "SpotLight",

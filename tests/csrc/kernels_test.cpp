@@ -349,8 +349,11 @@ Results everything(Way way, bool quick, const std::string& plant) {
   stray.mesh_id[4] = 1000;
   draw_scene(way, stray, 21, 17, 1, kLambert, kToneLinear, false, results, "stray");
   World layered;
-  for (size_t i = 0; i < layered.mesh_id.size(); ++i) layered.layer.push_back(int32_t(i * 5 % 6) - 1);
-  draw_scene(way, layered, 40, 30, 1, kGgx, kToneSrgb, true, results, "layers");
+  for (size_t i = 0; i < layered.mesh_id.size(); ++i) {
+    layered.layer.push_back(int32_t(i * 5 % 6) - 1);
+    for (int k = 0; k < 12; ++k) layered.color_matrix.push_back(0.9f * (k % 5 == 0) + 0.1f * float(int(i + k) % 5 - 2));
+  }
+  draw_scene(way, layered, 40, 30, 1, kGgx, kToneSrgb, true, results, "layers, changed colours");
   draw_images(way, results);
   return results;
 }
