@@ -1,10 +1,11 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, augment, effects, geometry, ops, procedural, recipes, search
+from fastsynth import annotate, augment, deform, effects, geometry, lens, ops, procedural, recipes, schedule, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.canvas import Canvas
 from fastsynth.compose import compose
+from fastsynth.cutouts import cutout, load_cutouts
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
 from fastsynth.gbuffer import stack_gbuffer
 from fastsynth.geometry import Pinhole, deg
@@ -26,22 +27,37 @@ from fastsynth.random import (
     UniformSphere,
 )
 from fastsynth.randomizers import (
+    AimedCamera,
     Ambient,
     Camera,
+    CameraJitter,
     CameraPose,
+    Clutter,
     ColorBackground,
+    Deform,
+    Deformer,
+    Dent,
     DirectionalLight,
     FrustumPosition,
     GradientBackground,
     ImageBackground,
+    Lattice,
+    Lens,
+    Limits,
     Materials,
     Objects,
+    Only,
     OnPlane,
+    Packed,
     PointLight,
+    PointLights,
     ProceduralTextures,
     Sensor,
+    Setting,
+    ShapeBasis,
     SkyAmbient,
     SpotLight,
+    Twist,
 )
 from fastsynth.render import render
 from fastsynth.report import AssetError, LoadReport
@@ -52,21 +68,30 @@ from fastsynth.types import Frames, SceneBatch, Step
 __version__ = "0.1.0"
 
 __all__ = [
+    "AimedCamera",
     "Ambient",
     "AssetError",
     "Assets",
     "Camera",
+    "CameraJitter",
     "CameraPose",
     "Canvas",
     "Choice",
+    "Clutter",
     "ColorBackground",
     "Constant",
+    "Deform",
+    "Deformer",
+    "Dent",
     "DirectionalLight",
     "Distribution",
     "Frames",
     "FrustumPosition",
     "GradientBackground",
     "ImageBackground",
+    "Lens",
+    "Lattice",
+    "Limits",
     "LoadReport",
     "LogNormal",
     "LogUniform",
@@ -77,13 +102,18 @@ __all__ = [
     "Normal",
     "Objects",
     "OnPlane",
+    "Packed",
+    "Only",
     "Pinhole",
     "PointLight",
+    "PointLights",
     "ProceduralTextures",
     "Randomizer",
     "Scene",
     "SceneBatch",
     "Sensor",
+    "ShapeBasis",
+    "Setting",
     "SkyAmbient",
     "SpotLight",
     "Step",
@@ -92,6 +122,7 @@ __all__ = [
     "Textures",
     "Triangular",
     "TruncatedNormal",
+    "Twist",
     "Uniform",
     "UniformHemisphere",
     "UniformRotation",
@@ -101,16 +132,21 @@ __all__ = [
     "augment",
     "collate",
     "compose",
+    "cutout",
+    "deform",
     "deg",
     "effects",
     "geometry",
+    "lens",
     "load_assets",
+    "load_cutouts",
     "load_textures",
     "ops",
     "pack",
     "procedural",
     "recipes",
     "render",
+    "schedule",
     "search",
     "stack_gbuffer",
 ]

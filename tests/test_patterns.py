@@ -118,6 +118,23 @@ def test_nothing_of_the_mesh_s_own_colour_is_left_unless_asked_for():
     assert torch.equal(base[~replaced], plain.expand(int((~replaced).sum()), 3))
 
 
+def test_some_of_the_meshes_alone():
+    """The others keep their colours."""
+    parts = fs.Assets.concatenate([quad(), quad()])
+    part = fs.Materials(textures=fs.ProceduralTextures(("flat",), color=(0.2, 0.5, 0.3)), hue=0.4)
+    painted = fs.Materials(textures=fs.ProceduralTextures(("flat",), color=(0.2, 0.5, 0.3)), hue=0.4)
+    camera = fs.CameraPose(fs.Pinhole(torch.eye(3)[None], torch.eye(4)[None]))
+    shown = []
+    for row in range(2):
+        objects = fs.Objects(parts, position=(0.0, 0.0, 0.0), choice=[row])
+        scene = fs.Scene(objects, camera, materials=fs.Only(part, meshes=[1]))
+        shown.append(fs.render(scene.sample(1), (4, 4), ("base_color",)).base_color)
+    plain = fs.render(scene_of(None).sample(1), (4, 4), ("base_color",)).base_color
+    all_painted = fs.Scene(fs.Objects(quad(), position=(0.0, 0.0, 0.0)), camera, materials=painted)
+    assert torch.equal(shown[0], plain)
+    assert torch.equal(shown[1], fs.render(all_painted.sample(1), (4, 4), ("base_color",)).base_color)
+
+
 def test_kinds_are_as_frequent():
     kind = fs.ProceduralTextures(("flat", "checker", "noise"))
     scene = fs.Scene(fs.Objects(PARTS, 10), materials=fs.Materials(textures=kind))
