@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastsynth.recipes.cut_paste import cut_paste
 from fastsynth.recipes.numbers import SOURCES, Number, Numbers, code, memory, ours, paper
 from fastsynth.recipes.recipe import OFF, Recipe
+from fastsynth.recipes.rozantsev_uav import rozantsev_uav
 
 #: Every recipe by its name.
-RECIPES: dict[str, Callable[..., Recipe]] = {}
+RECIPES: dict[str, Callable[..., Recipe]] = {"cut_paste": cut_paste, "rozantsev_uav": rozantsev_uav}
 
-__all__ = ["OFF", "RECIPES", "SOURCES", "Number", "Numbers", "Recipe", "code", "memory", "ours", "paper"]
+__all__ = ["OFF", "RECIPES", "SOURCES", "Number", "Numbers", "Recipe", "code", "cut_paste", "memory", "ours", "paper", "rozantsev_uav"]
