@@ -94,7 +94,7 @@ def stages(recipe: Recipe, size: tuple[int, int], seconds: float) -> dict[str, f
 
 @torch.no_grad()
 def speed(recipe: Recipe, side: int, rounds: int, seconds: float) -> dict[str, object]:
-    """Images per second of sampling, drawing and labelling, in turns with drawing the standard workload in full detail."""
+    """Images per second of sampling, drawing and labelling, in turns with the standard workload in full detail."""
     batch = standard()
     reference = own() if batch is None else batch
     size, state = (side, side), {"index": 0}
