@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastsynth.recipes.cut_paste import cut_paste
 from fastsynth.recipes.numbers import SOURCES, Number, Numbers, code, memory, ours, paper
 from fastsynth.recipes.recipe import OFF, Recipe
+from fastsynth.recipes.rozantsev_uav import rozantsev_uav
 from fastsynth.recipes.tobin_tabletop import tobin_tabletop
 
 #: Every recipe by its name.
-RECIPES: dict[str, Callable[..., Recipe]] = {"tobin_tabletop": tobin_tabletop}
+RECIPES: dict[str, Callable[..., Recipe]] = {
+    "cut_paste": cut_paste,
+    "rozantsev_uav": rozantsev_uav,
+    "tobin_tabletop": tobin_tabletop,
+}
 
 __all__ = [
     "OFF",
@@ -19,8 +25,10 @@ __all__ = [
     "Numbers",
     "Recipe",
     "code",
+    "cut_paste",
     "memory",
     "ours",
     "paper",
+    "rozantsev_uav",
     "tobin_tabletop",
 ]
