@@ -9,6 +9,7 @@ from fastsynth.randomizers.lights import Ambient, DirectionalLight, PointLight, 
 from fastsynth.randomizers.limits import Limits
 from fastsynth.randomizers.materials import Materials
 from fastsynth.randomizers.objects import Objects
+from fastsynth.randomizers.occluders import Occluders
 from fastsynth.randomizers.packing import Packed
 from fastsynth.randomizers.placement import FrustumPosition, OnPlane, Placement
 from fastsynth.randomizers.sensor import Sensor
@@ -26,6 +27,7 @@ __all__ = [
     "Limits",
     "Materials",
     "Objects",
+    "Occluders",
     "OnPlane",
     "Packed",
     "Placement",

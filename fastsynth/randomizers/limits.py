@@ -48,7 +48,6 @@ class Limits(Randomizer):
         if not batch.instances:
             return batch
         kept = self.kept(batch, noise.aspect)
-        noise.of(self).note(kept | (batch.mesh_id < 0), "kept")
         return batch.replace(mesh_id=torch.where(kept, batch.mesh_id, -1))
 
     def kept(self, batch: SceneBatch, aspect: float) -> Tensor:

@@ -103,8 +103,8 @@ class Packed(Objects):
             linear = multiply(turn, multiply(towards(spot), multiply(turn.transpose(-1, -2), linear)))
         middle = multiply(linear, ((low + high) / 2)[..., None])[..., 0]
         pose = affine(linear, transform_points(world_from_camera, spot) - middle)
-        noise.of(self).note(placed, "placed")
-        return append_instances(batch, torch.where(placed, mesh, -1).int(), pose)
+        layer = None if self.layer is None else self.layer.sample(noise, slots).int()
+        return append_instances(batch, torch.where(placed, mesh, -1).int(), pose, layer)
 
 
 class Silhouettes(NamedTuple):
