@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastsynth.recipes.annotation_saved import annotation_saved
 from fastsynth.recipes.numbers import SOURCES, Number, Numbers, code, memory, ours, paper
 from fastsynth.recipes.recipe import OFF, Recipe
 
 #: Every recipe by its name.
-RECIPES: dict[str, Callable[..., Recipe]] = {}
+RECIPES: dict[str, Callable[..., Recipe]] = {"annotation_saved": annotation_saved}
 
-__all__ = ["OFF", "RECIPES", "SOURCES", "Number", "Numbers", "Recipe", "code", "memory", "ours", "paper"]
+__all__ = ["OFF", "RECIPES", "SOURCES", "Number", "Numbers", "Recipe", "annotation_saved", "code", "memory", "ours", "paper"]
