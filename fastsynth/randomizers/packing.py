@@ -18,7 +18,7 @@ from fastsynth.types import SceneBatch
 _FILL = 0.92  # of the small picture of a silhouette, by the ball around the object
 _DIAGONAL = 0.5**0.5
 # Kept from the limits, for what small silhouettes and perspective leave out.
-_MARGIN = 0.03
+_MARGIN = 0.06
 
 
 class Packed(Objects):
@@ -57,7 +57,7 @@ class Packed(Objects):
         overlap: float = 0.3,
         truncation: float = 0.5,
         tries: int = 100,
-        rows: int = 24,
+        rows: int = 32,
         facing: bool = True,
         **options: Any,
     ) -> None:
