@@ -51,8 +51,8 @@ NUMBERS = {
     "lights": ours(2, "point lights"),
     "light_place": ours((1.5, 1.0), "how far lights are to the sides and behind the camera, in object distances"),
     "light_color": code((0.1, 1.0), "SynthDet: of each channel"),
-    "light_intensity": ours((0.8, 3.0), "on a white surface at the distance of the objects"),
-    "ambient": ours((0.1, 0.4)),
+    "light_intensity": ours((1.0, 4.0), "on a white surface at the distance of the objects"),
+    "ambient": ours((0.15, 0.45)),
     "noise": code((0.0, 0.02), "SynthDet: standard deviation of white noise"),
     "blur": ours((0.0, 0.0033), "standard deviation in image heights: a third of SynthDet's largest kernel, 0.01"),
     "fov": ours((38.0, 42.0), "vertical field of view, degrees; paper: the focal length varies"),
@@ -105,7 +105,7 @@ def annotation_saved(
     background_scale: tuple[float, float] | None = None,
     view_level: int | None = None,
     in_plane: int | None = None,
-    rows: int = 96,
+    rows: int = 64,
     without: Sequence[str] = (),
 ) -> Recipe:
     """The recipe of Hinterstoisser et al. 2019: a curriculum of every object in every pose, before cluttered models.
@@ -216,7 +216,7 @@ def annotation_saved(
             Clutter(one, rows_back, Uniform(*n["background_scale"]), passes=n["passes"], depth=1.0, gap=0.25),
         ],
         light=[Ambient(Uniform(*n["ambient"])), *lights],
-        sensor=Sensor(blur=Uniform(*n["blur"]), noise=Uniform(*n["noise"])),
+        sensor=Sensor(blur=Uniform(*n["blur"]), noise=Uniform(*n["noise"]), blur_limit=n["blur"][1]),
         shading="blinn_phong",
     )
     recipe.schedule = schedule  # pyright: ignore[reportAttributeAccessIssue]
