@@ -83,7 +83,7 @@ class Packed(Objects):
         else:
             world = self.position.sample(noise, shape)
         camera = transform_points(batch.camera_from_world[:, None, None], world)
-        shapes = silhouettes(batch, mesh, linear, camera[:, 0, :, 2], self.rows)
+        shapes = silhouettes(batch, torch.where(wanted, mesh, -1), linear, camera[:, 0, :, 2], self.rows)
         u, v = on_image(batch, camera)
         # A ball off the axis is seen as an ellipse, longer by one over the cosine.
         away = length(camera) / camera[..., 2] if self.facing else 1.0
@@ -141,7 +141,7 @@ def silhouettes(batch: SceneBatch, mesh: Tensor, linear: Tensor, depth: Tensor, 
 
     Args:
         batch: Whose cameras and meshes.
-        mesh: Rows of meshes, int64 [B, N].
+        mesh: Rows of meshes, int64 [B, N]; -1 for one that has no outline.
         linear: World from object without the translation, float32 [B, N, 3, 3].
         depth: Of the middle of each [m], float32 [B, N].
         rows: Side of the small pictures [pixels].
@@ -162,7 +162,7 @@ def silhouettes(batch: SceneBatch, mesh: Tensor, linear: Tensor, depth: Tensor, 
         camera_from_world=torch.eye(4, device=batch.device).expand(images * slots, 4, 4),
         near=batch.near,
     )
-    hit = drawn(single, (rows, rows), ("instance_id",))["instance_id"].view(images, slots, rows, rows) >= 0
+    hit = drawn(single, (rows, rows), ("instance_id",), lod=1.0)["instance_id"].view(images, slots, rows, rows) >= 0
     middle = (torch.arange(rows, device=batch.device) + 0.5 - rows / 2) / (rows * _FILL)
     half = 0.5 / (rows * _FILL)
     # Of each row its ends; all else of the outline follows from them.
