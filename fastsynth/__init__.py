@@ -1,10 +1,11 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, augment, effects, geometry, ops, procedural, recipes, schedule, search
+from fastsynth import annotate, augment, deform, effects, geometry, lens, ops, procedural, recipes, schedule, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.canvas import Canvas
 from fastsynth.compose import compose
+from fastsynth.cutouts import cutout, load_cutouts
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
 from fastsynth.geometry import Pinhole, deg
 from fastsynth.load import load_assets, load_textures
@@ -25,25 +26,37 @@ from fastsynth.random import (
     UniformSphere,
 )
 from fastsynth.randomizers import (
+    AimedCamera,
     Ambient,
     Camera,
+    CameraJitter,
     CameraPose,
     Clutter,
     ColorBackground,
+    Deform,
+    Deformer,
+    Dent,
     DirectionalLight,
     FrustumPosition,
     GradientBackground,
     ImageBackground,
+    Lattice,
+    Lens,
     Limits,
     Materials,
     Objects,
     Occluders,
+    Only,
     OnPlane,
     Packed,
     PointLight,
+    PointLights,
     Sensor,
+    Setting,
+    ShapeBasis,
     SkyAmbient,
     SpotLight,
+    Twist,
 )
 from fastsynth.render import render
 from fastsynth.report import AssetError, LoadReport
@@ -54,22 +67,29 @@ from fastsynth.types import Frames, SceneBatch, Step
 __version__ = "0.1.0"
 
 __all__ = [
+    "AimedCamera",
     "Ambient",
     "AssetError",
     "Assets",
     "Camera",
+    "CameraJitter",
     "CameraPose",
     "Canvas",
     "Choice",
     "Clutter",
     "ColorBackground",
     "Constant",
+    "Deform",
+    "Deformer",
+    "Dent",
     "DirectionalLight",
     "Distribution",
     "Frames",
     "FrustumPosition",
     "GradientBackground",
     "ImageBackground",
+    "Lens",
+    "Lattice",
     "Limits",
     "LoadReport",
     "LogNormal",
@@ -83,12 +103,16 @@ __all__ = [
     "Occluders",
     "OnPlane",
     "Packed",
+    "Only",
     "Pinhole",
     "PointLight",
+    "PointLights",
     "Randomizer",
     "Scene",
     "SceneBatch",
     "Sensor",
+    "ShapeBasis",
+    "Setting",
     "SkyAmbient",
     "SpotLight",
     "Step",
@@ -97,6 +121,7 @@ __all__ = [
     "Textures",
     "Triangular",
     "TruncatedNormal",
+    "Twist",
     "Uniform",
     "UniformHemisphere",
     "UniformRotation",
@@ -106,10 +131,14 @@ __all__ = [
     "augment",
     "collate",
     "compose",
+    "cutout",
+    "deform",
     "deg",
     "effects",
     "geometry",
+    "lens",
     "load_assets",
+    "load_cutouts",
     "load_textures",
     "ops",
     "pack",

@@ -75,9 +75,7 @@ class Clutter(Randomizer):
         self.choice: Distribution = (
             choice if isinstance(choice, Choice) else Choice(range(len(assets)) if choice is None else choice)
         )
-        self.size: Distribution = as_distribution(
-            Uniform(0.9, 1.5) if size is None else size, "Clutter: `size`", [()]
-        )
+        self.size: Distribution = as_distribution(Uniform(0.9, 1.5) if size is None else size, "Clutter: `size`", [()])
         self.rotation: Distribution = as_distribution(
             UniformRotation() if rotation is None else rotation, "Clutter: `rotation`", [(3, 3)]
         )
@@ -118,7 +116,9 @@ class Clutter(Randomizer):
         hit = torch.zeros(batch.images, height, width, device=batch.device)
         ids, poses = [], []
         for step in range(self.passes):
-            column, row = (((at + s[:, None] * side) / side).long() for at, s in zip((x, y), shift[:, step].unbind(1), strict=True))
+            column, row = (
+                ((at + s[:, None] * side) / side).long() for at, s in zip((x, y), shift[:, step].unbind(1), strict=True)
+            )
             key = ((order[:, step] * 2.0**24).long() << _PIXEL_BITS) + pixel
             key = torch.where(self._covered(hit).flatten(1) > 0, -1, key)
             # The largest number of a cell wins: a maximum does not depend on the order in which it is taken.

@@ -65,7 +65,7 @@ class Objects(Randomizer):
         self.assets = assets
         meshes = assets.meshes.shape[0]
         self.count: Distribution = as_distribution(count, "Objects: `count`", [()])
-        self.slots = _largest(self.count)
+        self.slots = largest(self.count)
         if not isinstance(choice, Distribution):
             choice = Choice(range(meshes) if choice is None else choice)
         if not isinstance(choice, Choice) or choice.values.is_floating_point() or choice.event != ():
@@ -95,7 +95,7 @@ class Objects(Randomizer):
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Append the slots of these objects to those that the batch has."""
         slots = self.slots
-        mesh = self.choice.sample(noise, slots)
+        mesh = self.meshes(noise)
         used = torch.arange(slots, device=batch.device) < self.count.sample(noise)[:, None]
         linear = self._linear(noise, (batch.images, slots))
         low, high = batch.assets.mesh_bounds[mesh].split(3, -1)
@@ -105,15 +105,34 @@ class Objects(Randomizer):
         else:
             position = self.position.sample(noise, shape)
         if self.separate:
-            middle = multiply(linear, ((low + high) / 2)[..., None])[..., 0]
-            half = linear * ((high - low) / 2)[..., None, :]  # half the box's edges, as columns
-            radius = sum(_squared_length(corner) for corner in half.unbind(-1)).sqrt()  # type: ignore[union-attr]
+            middle, radius = self.spheres(mesh, linear, low, high)
             first, free = first_free(position + middle[:, None], radius, used)
             position = position.gather(1, first[:, None, :, None].expand(-1, 1, -1, 3))[:, 0]
             used = free
         mesh_id = torch.where(used, mesh, -1).int()
         layer = None if self.layer is None else self.layer.sample(noise, slots).int()
         return append_instances(batch, mesh_id, affine(linear, position), layer)
+
+    def meshes(self, noise: Noise) -> Tensor:
+        """Which mesh each slot shows if it is used: rows of the assets, int64 [B, N]."""
+        return self.choice.sample(noise, self.slots)
+
+    def spheres(self, mesh: Tensor, linear: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        """What `separate` keeps apart: where the sphere around each mesh lies from its origin, and its radius.
+
+        Args:
+            mesh: Rows of the assets, int64 [B, N].
+            linear: Rotation and scale, float32 [B, N, 3, 3].
+            low: Lower corner of the mesh's box, object space, float32 [B, N, 3] [m].
+            high: Upper corner, float32 [B, N, 3] [m].
+
+        Returns:
+            float32 [B, N, 3] and [B, N] [m].
+        """
+        middle = multiply(linear, ((low + high) / 2)[..., None])[..., 0]
+        half = linear * ((high - low) / 2)[..., None, :]  # half the box's edges, as columns
+        x, y, z = (_squared_length(edge) for edge in half.unbind(-1))
+        return middle, (x + y + z).sqrt()
 
     def _linear(self, noise: Noise, axes: tuple[int, int]) -> Tensor:
         """Rotation and scale of every slot, float32 [B, N, 3, 3]."""
@@ -203,20 +222,20 @@ def _squared_length(vector: Tensor) -> Tensor:
     return x + y + z
 
 
-def _largest(count: Distribution) -> int:
-    """The number of slots that a count needs."""
+def largest(count: Distribution, where: str = "Objects") -> int:
+    """The number of slots that a count needs: of `Objects`, or of what `where` names."""
     if isinstance(count, Choice):
         values = count.values
     elif isinstance(count, Constant):
         values = count.value[None]
     else:
         raise TypeError(
-            f"Objects: `count` must be a whole number or a Choice of whole numbers, but is {type(count).__name__}. "
-            "For 1 to 8 objects give fs.Choice(range(1, 9))."
+            f"{where}: `count` must be a whole number or a Choice of whole numbers, but is {type(count).__name__}. "
+            "For 1 to 8 give fs.Choice(range(1, 9))."
         )
     largest = int(values.max())
     if not bool((values == values.round()).all()) or int(values.min()) < 0 or largest < 1:
-        raise ValueError(f"Objects: `count` must be whole numbers from 0 on, not all 0, but is {values.tolist()}.")
+        raise ValueError(f"{where}: `count` must be whole numbers from 0 on, not all 0, but is {values.tolist()}.")
     return largest
 
 

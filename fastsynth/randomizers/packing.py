@@ -112,7 +112,9 @@ class Silhouettes(NamedTuple):
 
     radius: Tensor  #: of the ball [m], float32 [B, N]
     area: Tensor  #: part of the ball's square that the object covers, float32 [B, N]
-    low: Tensor  #: least of x, y, (x + y) / root 2 and (y - x) / root 2, in diameters from the middle, float32 [B, N, 4]
+    low: (
+        Tensor  #: least of x, y, (x + y) / root 2 and (y - x) / root 2, in diameters from the middle, float32 [B, N, 4]
+    )
     high: Tensor  #: greatest
     columns: Tensor  #: part of the area left of each line between columns, float32 [B, N, S + 1]
     above: Tensor  #: part of the area above each line between rows, float32 [B, N, S + 1]
@@ -281,4 +283,6 @@ def towards(point: Tensor) -> Tensor:
     """The smallest turn that takes the camera's axis to the direction of a point in front: [..., 3] -> [..., 3, 3]."""
     x, y, z = (point / length(point)[..., None]).unbind(-1)
     k = 1 / (1 + z)
-    return torch.stack([1 - x * x * k, -x * y * k, x, -x * y * k, 1 - y * y * k, y, -x, -y, z], -1).unflatten(-1, (3, 3))
+    return torch.stack([1 - x * x * k, -x * y * k, x, -x * y * k, 1 - y * y * k, y, -x, -y, z], -1).unflatten(
+        -1, (3, 3)
+    )

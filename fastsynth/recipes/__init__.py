@@ -7,8 +7,25 @@ from collections.abc import Callable
 from fastsynth.recipes.annotation_saved import annotation_saved
 from fastsynth.recipes.numbers import SOURCES, Number, Numbers, code, memory, ours, paper
 from fastsynth.recipes.recipe import OFF, Recipe
+from fastsynth.recipes.tobin_tabletop import tobin_tabletop
 
 #: Every recipe by its name.
-RECIPES: dict[str, Callable[..., Recipe]] = {"annotation_saved": annotation_saved}
+RECIPES: dict[str, Callable[..., Recipe]] = {
+    "annotation_saved": annotation_saved,
+    "tobin_tabletop": tobin_tabletop,
+}
 
-__all__ = ["OFF", "RECIPES", "SOURCES", "Number", "Numbers", "Recipe", "annotation_saved", "code", "memory", "ours", "paper"]
+__all__ = [
+    "OFF",
+    "RECIPES",
+    "SOURCES",
+    "Number",
+    "Numbers",
+    "Recipe",
+    "annotation_saved",
+    "code",
+    "memory",
+    "ours",
+    "paper",
+    "tobin_tabletop",
+]

@@ -66,7 +66,9 @@ class Ledger(Choice):
         sizes = torch.bincount(belongs[self.values], minlength=classes)
         target = (sizes > 0).float() if mix is None else as_buffer(mix)
         if target.shape != (classes,) or not bool((target >= 0).all()) or not float(target.sum()) > 0:
-            raise ValueError(f"Ledger: `mix` must be one share, >= 0, for each of the {classes} classes, but is {mix!r}.")
+            raise ValueError(
+                f"Ledger: `mix` must be one share, >= 0, for each of the {classes} classes, but is {mix!r}."
+            )
         if bool(((target > 0) & (sizes == 0)).any()):
             raise ValueError("Ledger: `mix` asks for a class that none of `meshes` has. Give it share 0.")
         chosen = torch.zeros(len(assets), dtype=torch.bool)
