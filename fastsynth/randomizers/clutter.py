@@ -39,7 +39,8 @@ class Clutter(Randomizer):
             the boxes of the meshes. Without objects, of image heights.
         rotation: Of the models; any by default.
         passes: How often gaps are looked for.
-        models: Most models in a pass.
+        models: Most models in a pass. Where the objects are so small that a picture has more cells, cells are made
+            larger, and more is left to the wall.
         spacing: Side of a cell as a multiple of the objects' mean size.
         rows: Height of the small pictures in which coverage is looked at [pixels].
         depth: How far behind the farthest object the first pass lies, as a multiple of its distance.
@@ -63,7 +64,7 @@ class Clutter(Randomizer):
         size: Any = None,
         rotation: Any = None,
         passes: int = 4,
-        models: int = 36,
+        models: int = 64,
         spacing: float = 0.8,
         rows: int = 32,
         depth: float = 1.5,
@@ -79,6 +80,13 @@ class Clutter(Randomizer):
         self.rotation: Distribution = as_distribution(
             UniformRotation() if rotation is None else rotation, "Clutter: `rotation`", [(3, 3)]
         )
+        for name, value, least in (("passes", passes, 1), ("models", models, 9), ("rows", rows, 8)):
+            if value < least:
+                raise ValueError(f"Clutter: `{name}` must be at least {least}, but is {value}.")
+        if not (spacing > 0 and depth > 0 and gap >= 0):
+            raise ValueError(
+                f"Clutter: needs spacing > 0, depth > 0 and gap >= 0, but they are {spacing}, {depth} and {gap}."
+            )
         self.passes, self.models, self.spacing = passes, models, spacing
         self.rows, self.depth, self.gap = rows, depth, gap
         self.layer = layer

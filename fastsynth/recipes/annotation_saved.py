@@ -38,7 +38,9 @@ NUMBERS = {
     "pool": ours(45, "models of the background where none are given; the paper has 15,000"),
     "background_scale": paper((0.9, 1.5), "size of a background model over that of the objects"),
     "scales": code(4, "SynthDet: steps from the largest to the smallest"),
-    "smallest": code(0.5, "SynthDet: size at the last scale over that at the first; areas in between are linear (paper)"),
+    "smallest": code(
+        0.5, "SynthDet: size at the last scale over that at the first; areas in between are linear (paper)"
+    ),
     "largest": ours(0.45, "diameter of a typical object at the first scale, in image heights"),
     "view_level": code(0, "Blender re-implementation: 12 views, the icosahedron itself"),
     "in_plane": code(8, "Blender re-implementation"),
@@ -92,7 +94,9 @@ def pool(count: int = 45, texture_size: int = 64) -> Assets:
         )[row % 5]()
         picture = labels.pattern(rng, texture_size, row // 5)
         material = Material(base_texture=picture, roughness=0.6)
-        bodies.append(Mesh(body.vertices, body.faces, body.normals, body.uvs, materials=(material,), name=f"body {row}"))
+        bodies.append(
+            Mesh(body.vertices, body.faces, body.normals, body.uvs, materials=(material,), name=f"body {row}")
+        )
     return pack(bodies).unlabelled()
 
 
@@ -169,14 +173,19 @@ def annotation_saved(
         away, count = schedule.choice("scale", distances), schedule.count()
     else:
         which, turn = Choice(rows_front), UniformRotation()
-        away, count = Uniform(distances[0], distances[-1]), Constant(max(counts) if not isinstance(counts, int) else counts)
+        away, count = (
+            Uniform(distances[0], distances[-1]),
+            Constant(max(counts) if not isinstance(counts, int) else counts),
+        )
 
     side, behind = n["light_place"]
     middle = float(np.mean(distances))
     strength = [value * middle**2 for value in n["light_intensity"]]
     lights = [
         PointLight(
-            position=Uniform((-side * middle, -behind * middle, -side * middle), (side * middle, 0.3 * middle, side * middle)),
+            position=Uniform(
+                (-side * middle, -behind * middle, -side * middle), (side * middle, 0.3 * middle, side * middle)
+            ),
             intensity=LogUniform(*strength),
             color=Uniform((n["light_color"][0],) * 3, (n["light_color"][1],) * 3),
         )
