@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastsynth.recipes.annotation_saved import annotation_saved
 from fastsynth.recipes.cut_paste import cut_paste
 from fastsynth.recipes.numbers import SOURCES, Number, Numbers, code, memory, ours, paper
 from fastsynth.recipes.recipe import OFF, Recipe
@@ -14,6 +15,7 @@ from fastsynth.recipes.tobin_tabletop import tobin_tabletop
 RECIPES: dict[str, Callable[..., Recipe]] = {
     "cut_paste": cut_paste,
     "rozantsev_uav": rozantsev_uav,
+    "annotation_saved": annotation_saved,
     "tobin_tabletop": tobin_tabletop,
 }
 
@@ -24,6 +26,7 @@ __all__ = [
     "Number",
     "Numbers",
     "Recipe",
+    "annotation_saved",
     "code",
     "cut_paste",
     "memory",
