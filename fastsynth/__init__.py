@@ -1,10 +1,11 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, augment, effects, geometry, lens, ops, procedural, recipes, search
+from fastsynth import annotate, augment, deform, effects, geometry, lens, ops, procedural, recipes, schedule, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.canvas import Canvas
 from fastsynth.compose import compose
+from fastsynth.cutouts import cutout, load_cutouts
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
 from fastsynth.geometry import Pinhole, deg
 from fastsynth.load import load_assets, load_textures
@@ -25,22 +26,36 @@ from fastsynth.random import (
     UniformSphere,
 )
 from fastsynth.randomizers import (
+    AimedCamera,
     Ambient,
     Camera,
+    CameraJitter,
     CameraPose,
+    Clutter,
     ColorBackground,
+    Deform,
+    Deformer,
+    Dent,
     DirectionalLight,
     FrustumPosition,
     GradientBackground,
     ImageBackground,
+    Lattice,
     Lens,
+    Limits,
     Materials,
     Objects,
+    Only,
     OnPlane,
+    Packed,
     PointLight,
+    PointLights,
     Sensor,
+    Setting,
+    ShapeBasis,
     SkyAmbient,
     SpotLight,
+    Twist,
 )
 from fastsynth.render import render
 from fastsynth.report import AssetError, LoadReport
@@ -51,15 +66,21 @@ from fastsynth.types import Frames, SceneBatch, Step
 __version__ = "0.1.0"
 
 __all__ = [
+    "AimedCamera",
     "Ambient",
     "AssetError",
     "Assets",
     "Camera",
+    "CameraJitter",
     "CameraPose",
     "Canvas",
     "Choice",
+    "Clutter",
     "ColorBackground",
     "Constant",
+    "Deform",
+    "Deformer",
+    "Dent",
     "DirectionalLight",
     "Distribution",
     "Frames",
@@ -67,6 +88,8 @@ __all__ = [
     "GradientBackground",
     "ImageBackground",
     "Lens",
+    "Lattice",
+    "Limits",
     "LoadReport",
     "LogNormal",
     "LogUniform",
@@ -77,12 +100,17 @@ __all__ = [
     "Normal",
     "Objects",
     "OnPlane",
+    "Packed",
+    "Only",
     "Pinhole",
     "PointLight",
+    "PointLights",
     "Randomizer",
     "Scene",
     "SceneBatch",
     "Sensor",
+    "ShapeBasis",
+    "Setting",
     "SkyAmbient",
     "SpotLight",
     "Step",
@@ -91,6 +119,7 @@ __all__ = [
     "Textures",
     "Triangular",
     "TruncatedNormal",
+    "Twist",
     "Uniform",
     "UniformHemisphere",
     "UniformRotation",
@@ -100,16 +129,20 @@ __all__ = [
     "augment",
     "collate",
     "compose",
+    "cutout",
+    "deform",
     "deg",
     "effects",
     "geometry",
     "lens",
     "load_assets",
+    "load_cutouts",
     "load_textures",
     "ops",
     "pack",
     "procedural",
     "recipes",
     "render",
+    "schedule",
     "search",
 ]

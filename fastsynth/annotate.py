@@ -32,6 +32,7 @@ def targets(
     tv_tensors: bool = False,
     label_offset: int = 1,
     image_ids: Sequence[int] | Tensor | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Any:
     """Detection targets, one dict an image, as torchvision's detectors and transforms take them.
 
@@ -47,11 +48,13 @@ def targets(
         tv_tensors: Give boxes and masks as torchvision's `BoundingBoxes` and `Mask`. Not with `padded`.
         label_offset: Label of class 0; detectors of torchvision keep 0 for the background.
         image_ids: One for each image, for ``image_id``; None = 0 to B - 1.
+        classes: Names of those that are targets; None = all. Objects of the others are drawn and hide what is behind
+            them.
 
     Returns:
-        B dicts, each of its image's n objects in the order of their slots: ``boxes`` float32 [n, 4] xyxy [pixels]
-        around the visible pixels, x1 > x0 and y1 > y0; ``labels`` int64 [n]; ``masks`` bool [n, H, W]; ``area``
-        float32 [n], visible pixels; ``iscrowd`` int64 [n], 0; ``instance`` int64 [n], the slot; ``image_id``
+        B dicts, each of its image's n objects that have a class, in the order of their slots: ``boxes`` float32 [n, 4]
+        xyxy [pixels] around the visible pixels, x1 > x0 and y1 > y0; ``labels`` int64 [n]; ``masks`` bool [n, H, W];
+        ``area`` float32 [n], visible pixels; ``iscrowd`` int64 [n], 0; ``instance`` int64 [n], the slot; ``image_id``
         int64 []; ``visibility`` float32 [n] where "total_pixels" was drawn; ``keypoints`` float32 [n, P, 3].
         With `padded`, one dict of the same with [B, N, ...] for [n, ...], and ``valid`` bool [B, N].
 
@@ -78,12 +81,15 @@ def targets(
     batch, (images, slots) = frames.batch, frames.batch.mesh_id.shape
     device = batch.mesh_id.device
     boxes, pixels = _seen(frames)
-    valid = pixels >= min_pixels
+    own = _classes(batch)
+    valid = (pixels >= min_pixels) & (own >= 0)
     if min_visible > 0:
         valid = valid & (visibility(frames) >= min_visible)
+    if classes is not None:
+        valid = valid & _among(batch, classes)
     columns = {
         "boxes": boxes,
-        "labels": _classes(batch).long() + label_offset,
+        "labels": own.long() + label_offset,
         "area": pixels.float(),
         "instance": torch.arange(slots, device=device).expand(images, slots),
         "iscrowd": torch.zeros(images, slots, dtype=torch.int64, device=device),
@@ -128,10 +134,21 @@ def _seen(frames: Frames) -> tuple[Tensor, Tensor]:
 
 
 def _classes(batch: SceneBatch) -> Tensor:
-    """Class of every slot, -1 for an empty one: int32 [B, N]."""
+    """Class of every slot, -1 for an empty one and for a mesh that has none: int32 [B, N]."""
     if not batch.assets.mesh_class.shape[0]:
         return torch.full_like(batch.mesh_id, -1)
     return torch.where(batch.mesh_id >= 0, batch.assets.mesh_class[batch.mesh_id.clamp(min=0).long()], -1)
+
+
+def _among(batch: SceneBatch, classes: Sequence[str]) -> Tensor:
+    """Which slots hold an object of these classes, bool [B, N]."""
+    names, own = batch.assets.class_names, _classes(batch)
+    chosen = torch.zeros_like(own, dtype=torch.bool)
+    for name in classes:
+        if name not in names:
+            raise ValueError(f"targets(): `classes` must name classes of the assets, {names}, but {name!r} is none.")
+        chosen = chosen | (own == names.index(name))
+    return chosen
 
 
 def _beside(mask: Tensor, column: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ class Lenses(NamedTuple):
         return self._replace(distortion=self.distortion.view(shape))
 
     def radius(self, size: Tensor) -> Tensor:
-        """r' of a direction's size, which is its angle [rad] or, for the radial model, its tangent; [B, ...]."""
+        """R' of a direction's size, which is its angle [rad] or, for the radial model, its tangent; [B, ...]."""
         return size * self._growth(size * size)[0]
 
     def slope(self, size: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class Lenses(NamedTuple):
         return growth + 2 * square * change
 
     def _growth(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        """r' over the size, of the squared size, and its derivative by that."""
+        """R' over the size, of the squared size, and its derivative by that."""
         k = self.distortion.unbind(-1)
         if not self.radial:
             value = 1 + w * (k[0] + w * (k[1] + w * (k[2] + w * k[3])))
@@ -221,8 +221,10 @@ def newton(u: Tensor, v: Tensor, x: Tensor, y: Tensor, lens: Lenses, steps: int)
             qx, qy = fixed.distortion[..., 3], fixed.distortion[..., 2]
             growth, change = fixed._growth(u * u + v * v)
             same = growth + 2 * (qx * u + qy * v)
-            a, b, d = same + 2 * u * (change * u + 2 * qx), 2 * (change * u * v + qx * v + qy * u), (
-                same + 2 * v * (change * v + 2 * qy)
+            a, b, d = (
+                same + 2 * u * (change * u + 2 * qx),
+                2 * (change * u * v + qx * v + qy * u),
+                (same + 2 * v * (change * v + 2 * qy)),
             )
             one = a * d - b * b
             one = 1 / torch.where(one.abs() < 1e-6, 1e-6, one)

@@ -147,7 +147,7 @@ def _draw(
     if any(name in outputs for name in _FROM_SEEN):
         asked["seen"] = None
     photos = batch.photos if batch.photos is not None else batch.assets.textures
-    scene = {name: getattr(batch, name) for name in SCENE}
+    scene = {name: batch.mesh_id.new_empty(0) if value is None else value for name, value in _fields(batch).items()}
     traced = ()
     if "rgb" in outputs and (linear or dtype == torch.float32) and _wants_gradient(batch, texels):
         if grid > 1:
@@ -208,13 +208,17 @@ def _develop(batch: SceneBatch, linear: torch.Tensor, dtype: torch.dtype) -> tor
     return ops.develop(linear, batch.exposure, batch.white_balance, batch.noise, batch.noise_key, batch.tone, dtype)
 
 
+def _fields(batch: SceneBatch) -> dict[str, torch.Tensor | None]:
+    """What the kernel reads of a batch."""
+    return {name: getattr(batch, name) for name in SCENE}
+
+
 def _wants_gradient(batch: SceneBatch, texels: torch.Tensor | None) -> bool:
     """Does a gradient of the picture go anywhere?"""
     if not torch.is_grad_enabled():
         return False
-    tensors = [getattr(batch, name) for name in SCENE]
-    tensors += [tensor for tensor in (batch.distortion, texels) if tensor is not None]
-    return any(tensor.requires_grad for tensor in tensors)
+    given = (*_fields(batch).values(), batch.distortion, texels)
+    return any(value is not None and value.requires_grad for value in given)
 
 
 def _traced(batch: SceneBatch, size: tuple[int, int], texels: torch.Tensor | None) -> tuple[torch.Tensor, ...]:

@@ -19,6 +19,8 @@ from fastsynth.assets import Assets, Textures
 from fastsynth.lens import ANGLES, MODELS, Lenses
 
 MAX_LIGHTS = 16
+#: Layers of instances, numbered from the back; numbers beyond are held to them.
+LAYERS = 4
 #: Half the widest field that a picture can show [rad]; five faces of a cube hold no more.
 MAX_LENS_ANGLE = math.radians(125)
 SHADINGS = ("lambert", "blinn_phong", "ggx")
@@ -52,7 +54,12 @@ _FIELDS: dict[str, tuple[str, torch.dtype, float | None]] = {
     "noise_key": ("B", torch.int64, 0),
 }
 # Left out, these stay None, so that nobody pays for what no image of the batch has.
-_OPTIONAL: dict[str, tuple[str, torch.dtype]] = {"blur": ("B", _F), "noise": ("B 2", _F), "distortion": ("B 8", _F)}
+_OPTIONAL: dict[str, tuple[str, torch.dtype]] = {
+    "blur": ("B", _F),
+    "noise": ("B 2", _F),
+    "layer": ("B N", _I),
+    "distortion": ("B 8", _F),
+}
 
 
 STAGES = ("light", "picture")
@@ -130,6 +137,7 @@ class SceneBatch:
     noise_key: Tensor = None  # type: ignore[assignment]
     blur: Tensor | None = None
     noise: Tensor | None = None
+    layer: Tensor | None = None
     distortion: Tensor | None = None
     photos: Textures | None = None
     effects: tuple[Step, ...] = ()

@@ -15,14 +15,15 @@ LAYERS = (
     {"_expect", "_C", "report", "graph"},
     # functions of tensors, and files made into tensors
     {"ops", "geometry", "textures", "lod", "labels", "safe_files", "lens", "resample"},
-    {"assets", "random"},
+    {"assets", "random", "deform"},
     {"pack"},
-    {"load", "procedural"},
+    {"load", "procedural", "outline"},
+    {"cutouts"},
     # the waist: what is drawn and what was drawn
     {"types"},
     # the two halves, which meet in the waist alone
     {"scene", "surface", "sensor", "annotate"},
-    {"randomizers", "shading", "canvas", "views"},
+    {"randomizers", "shading", "canvas", "views", "schedule"},
     {"effects", "outlines"},
     {"render", "compose"},
     # what knows both halves
@@ -38,7 +39,7 @@ LAYERS = (
 )
 # Never, although the rows would allow it.
 HALVES = (
-    {"scene", "randomizers", "effects", "random", "load", "procedural"},
+    {"scene", "randomizers", "effects", "random", "load", "procedural", "cutouts", "outline", "schedule"},
     {"render", "compose", "surface", "shading", "sensor", "views", "outlines"},
 )
 TOP = {"selftest", "sheet", "demo_detector", "inputs", "demo", "cli"}  # the only ones that may import the whole package

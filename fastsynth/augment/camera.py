@@ -64,7 +64,10 @@ def warp_camera(
         p2, p1 = multiply(turn, torch.stack([p2, p1], 1)[..., None])[..., 0].unbind(1)
         lens["distortion"] = torch.stack([k1, k2, p1, p2, *others], 1)
     return batch.replace(
-        intrinsics=intrinsics, camera_from_world=pose, **lens, **_background(batch, new_from_old, aspect, new_aspect or aspect)
+        intrinsics=intrinsics,
+        camera_from_world=pose,
+        **lens,
+        **_background(batch, new_from_old, aspect, new_aspect or aspect),
     )
 
 

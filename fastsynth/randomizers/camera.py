@@ -76,11 +76,11 @@ class Camera(Randomizer):
         shift = shift + torch.nn.functional.pad(distance[:, None], (2, 0))
         fov, seen = self.fov.sample(noise), {}
         if self.lens is None:
-            focal = 0.5 / (fov / 2).tan()
+            intrinsics = intrinsics_of(fov)
         else:
             seen = self.lens.fields(noise)
-            focal = 0.5 / self.lens.radius(fov / 2, seen["distortion"])
-        return batch.replace(camera_from_world=affine(rotation, shift), intrinsics=_intrinsics(focal), **seen)
+            intrinsics = intrinsics_with(0.5 / self.lens.radius(fov / 2, seen["distortion"]))
+        return batch.replace(camera_from_world=affine(rotation, shift), intrinsics=intrinsics, **seen)
 
 
 class CameraPose(Randomizer):
@@ -112,9 +112,7 @@ class CameraPose(Randomizer):
         """Set the pose and the intrinsics."""
         which = self.choice.sample(noise)
         seen = {} if self.lens is None else self.lens.fields(noise)
-        return batch.replace(
-            intrinsics=self.intrinsics[which], camera_from_world=self.camera_from_world[which], **seen
-        )
+        return batch.replace(intrinsics=self.intrinsics[which], camera_from_world=self.camera_from_world[which], **seen)
 
 
 def typical_radius(mesh_bounds: Tensor) -> Tensor:
@@ -122,6 +120,11 @@ def typical_radius(mesh_bounds: Tensor) -> Tensor:
     return (mesh_bounds[:, 3:] - mesh_bounds[:, :3]).square().sum(-1).sqrt().median() / 2
 
 
-def _intrinsics(focal: Tensor) -> Tensor:
-    """Square pixels and a centred axis: focal length [B] -> [B, 3, 3], both in image heights."""
+def intrinsics_of(fov: Tensor) -> Tensor:
+    """Square pixels and a centred axis: vertical field of view of a pinhole [B] [rad] -> [B, 3, 3] in image heights."""
+    return intrinsics_with(0.5 / (fov / 2).tan())
+
+
+def intrinsics_with(focal: Tensor) -> Tensor:
+    """The same of a focal length [B] in image heights."""
     return torch.diag_embed(torch.stack([focal, focal, torch.ones_like(focal)], -1))
