@@ -64,6 +64,9 @@ def loose_boxes(batch: SceneBatch, size: tuple[int, int], draw: Draw) -> Tensor:
     # An object may be seen although its outline is not: when it covers the whole circle, its middle does.
     seen = inside.any(-1) | project(middle, batch.intrinsics, lens, size)[1]
     box = torch.where(around[..., None], _circle(batch, size)[:, None], box)
+    # Labels are those of a place that far from the pixel's centre.
+    off = math.sqrt(0.5) / batch.lens_detail
+    box = torch.cat([box[..., :2] - off, box[..., 2:] + off], -1)
     return torch.where((there & (seen | around))[..., None], box, 0)
 
 

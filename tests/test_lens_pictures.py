@@ -247,11 +247,11 @@ def test_maps_of_the_picture_turn_the_lens_along(turn, flip):
         torch.testing.assert_close(new[both, :2], expected[both], atol=2e-3, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["fisheye", "radial_tangential"])
-def test_gradients_of_the_lens_are_those_of_differences(name):
-    base = grid_of_boxes(name, rings=2, spokes=5, half=9.0, part=0.7)
+def lens_gradients(name, steps):
+    """By the way back and by differences: of two focal lengths, two coordinates of the axis and two coefficients."""
+    base = grid_of_boxes(name, rings=2, spokes=5, half=9.0, part=0.7)  # the edge of the circle has no gradient
     colors = torch.rand(1, base.instances, 4, generator=torch.Generator().manual_seed(3))
-    base = base.replace(base_color=colors)  # before black: the edge of the circle has no gradient
+    base = base.replace(base_color=colors)
     y, x = torch.meshgrid(torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 64), indexing="ij")
     weight = torch.stack([x, y, x * y + 0.5 * x])  # smooth: what moves, counts
 
@@ -259,21 +259,35 @@ def test_gradients_of_the_lens_are_those_of_differences(name):
         batch = base.replace(intrinsics=intrinsics, distortion=distortion)
         return (fs.render(batch, (64, 64), ("rgb",), samples=4).rgb[0] * weight).double().sum()
 
-    intrinsics, distortion = base.intrinsics.clone().requires_grad_(), base.distortion.clone().requires_grad_()
-    loss(intrinsics, distortion).backward()
-    assert intrinsics.grad is not None and distortion.grad is not None
-    entries = [("f", 0, 0), ("f", 1, 1), ("c", 0, 2), ("c", 1, 2), ("k", 0), ("k", 1)]
-    for kind, *place in entries:
-        index, step = (0, *place), {"f": 2e-3, "c": 2e-3, "k": 2e-2}[kind]
-        sides = []
+    tensors = [base.intrinsics.clone().requires_grad_(), base.distortion.clone().requires_grad_()]
+    loss(*tensors).backward()
+    pairs = []
+    for which, *place in ((0, 0, 0), (0, 1, 1), (0, 0, 2), (0, 1, 2), (1, 0), (1, 1)):
+        index, sides = (0, *place), []
         for sign in (1, -1):
-            given = [base.intrinsics.clone(), base.distortion.clone()]
-            given[kind == "k"][index] += sign * step
+            given = [tensor.detach().clone() for tensor in tensors]
+            given[which][index] += sign * steps[which]
             with torch.no_grad():
-                sides.append(loss(*given))
-        difference = float(sides[0] - sides[1]) / (2 * step)
-        grad = float((distortion if kind == "k" else intrinsics).grad[index])
-        assert grad == pytest.approx(difference, rel=0.1, abs=0.05 * float(intrinsics.grad.abs().max())), (kind, place)
+                sides.append(float(loss(*given)))
+        grad = tensors[which].grad
+        assert grad is not None
+        pairs.append((float(grad[index]), (sides[0] - sides[1]) / (2 * steps[which])))
+    return torch.tensor(pairs, dtype=torch.float64).T
+
+
+@pytest.mark.parametrize("name", ["fisheye", "wide radial_tangential"])
+def test_gradients_of_the_lens_are_those_of_differences(name):
+    ours, theirs = lens_gradients(name, (1e-5, 5e-5))
+    torch.testing.assert_close(ours, theirs, rtol=0.04, atol=0.015 * float(theirs.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["narrow fisheye", "radial_tangential"])
+def test_gradients_of_the_lens_hold_where_the_view_follows_it(name):
+    """One view is framed anew by other lenses: its pixels fall elsewhere, and small differences tell nothing."""
+    ours, theirs = lens_gradients(name, (1e-2, 1e-1))
+    for i in ((0, 1), (2, 3), (4, 5)):
+        assert torch.cosine_similarity(ours[list(i)], theirs[list(i)], 0) > 0.95, (ours, theirs)
+        assert 0.8 < ours[list(i)].norm() / theirs[list(i)].norm() < 1.25
 
 
 def test_gradients_go_to_what_is_drawn_too():
@@ -328,9 +342,9 @@ def test_the_box_around_the_eye_is_that_of_the_circle():
     edge = lenses.radius(lenses.limit()).item() * 96
     middle = 48 + 96 * cx, 48 + 96 * cy
     for found, value in ((left, middle[0] - fx * edge), (right, middle[0] + fx * edge)):
-        torch.testing.assert_close(found, torch.full_like(found, value), atol=0.1, rtol=0)
+        torch.testing.assert_close(found, torch.full_like(found, value), atol=0.3, rtol=0)
     for found, value in ((top, middle[1] - fy * edge), (bottom, middle[1] + fy * edge)):
-        torch.testing.assert_close(found, torch.full_like(found, value), atol=0.1, rtol=0)
+        torch.testing.assert_close(found, torch.full_like(found, value), atol=0.3, rtol=0)
 
 
 def test_cameras_draw_their_lens():
