@@ -223,3 +223,4 @@ _OF_SLOTS = (
     *("mesh_id", "world_from_object", "base_color", "metallic", "roughness", "texture_id"),
     *("layer", "color_matrix"),
 )
+_OF_SLOTS = ("mesh_id", "world_from_object", "base_color", "metallic", "roughness", "texture_id", "layer")

@@ -10,6 +10,7 @@ from fastsynth.recipes.numbers import SOURCES, Number, Numbers, code, memory, ou
 from fastsynth.recipes.recipe import OFF, Recipe
 from fastsynth.recipes.rozantsev_uav import rozantsev_uav
 from fastsynth.recipes.tobin_tabletop import tobin_tabletop
+from fastsynth.recipes.vending_fisheye import vending_fisheye
 
 #: Every recipe by its name.
 RECIPES: dict[str, Callable[..., Recipe]] = {
@@ -17,6 +18,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "rozantsev_uav": rozantsev_uav,
     "annotation_saved": annotation_saved,
     "tobin_tabletop": tobin_tabletop,
+    "vending_fisheye": vending_fisheye,
 }
 
 __all__ = [
@@ -34,4 +36,5 @@ __all__ = [
     "paper",
     "rozantsev_uav",
     "tobin_tabletop",
+    "vending_fisheye",
 ]
