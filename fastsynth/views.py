@@ -223,4 +223,3 @@ _OF_SLOTS = (
     *("mesh_id", "world_from_object", "base_color", "metallic", "roughness", "texture_id"),
     *("layer", "color_matrix"),
 )
-_OF_SLOTS = ("mesh_id", "world_from_object", "base_color", "metallic", "roughness", "texture_id", "layer")
