@@ -13,6 +13,7 @@ from fastsynth.randomizers.lights import Ambient, DirectionalLight, PointLight, 
 from fastsynth.randomizers.limits import Limits
 from fastsynth.randomizers.materials import Materials
 from fastsynth.randomizers.objects import Objects
+from fastsynth.randomizers.occluders import Occluders
 from fastsynth.randomizers.only import Only
 from fastsynth.randomizers.packing import Packed
 from fastsynth.randomizers.patterns import ProceduralTextures
@@ -41,6 +42,7 @@ __all__ = [
     "Limits",
     "Materials",
     "Objects",
+    "Occluders",
     "OnPlane",
     "Packed",
     "Only",
