@@ -8,6 +8,7 @@ from fastsynth.compose import compose
 from fastsynth.cutouts import cutout, load_cutouts
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
 from fastsynth.environments import Environments
+from fastsynth.gbuffer import stack_gbuffer
 from fastsynth.geometry import Pinhole, deg
 from fastsynth.load import load_assets, load_textures
 from fastsynth.load_environments import load_environments
@@ -48,11 +49,13 @@ from fastsynth.randomizers import (
     Limits,
     Materials,
     Objects,
+    Occluders,
     Only,
     OnPlane,
     Packed,
     PointLight,
     PointLights,
+    ProceduralTextures,
     Sensor,
     Setting,
     ShapeBasis,
@@ -104,12 +107,14 @@ __all__ = [
     "Noise",
     "Normal",
     "Objects",
+    "Occluders",
     "OnPlane",
     "Packed",
     "Only",
     "Pinhole",
     "PointLight",
     "PointLights",
+    "ProceduralTextures",
     "Randomizer",
     "Scene",
     "SceneBatch",
@@ -151,4 +156,5 @@ __all__ = [
     "render",
     "schedule",
     "search",
+    "stack_gbuffer",
 ]

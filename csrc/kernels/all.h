@@ -7,6 +7,7 @@
 #include "draw.h"
 #include "draw_backward.h"
 #include "draw_lit.h"
+#include "gbuffer.h"
 #include "image.h"
 #include "pointwise.h"
 #include "poisson.h"
@@ -20,7 +21,7 @@
   X(Prepare) X(LooseBoxes) X(Draw) X(SnapCorners) X(BoundRuns) X(RasterizeClip)              \
   X(RasterizeLayer) X(UniformNumbers) X(NormalNumbers) X(TransformVertices) X(Interpolate)   \
   X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce) X(Convolve) X(Poisson) X(DeformVertices) \
-  X(DrawLit)
+  X(DrawLit) X(Gbuffer)
 #define FS_BACKWARD_KERNELS(X)                                                               \
   X(DrawBackward) X(LargestMagnitude) X(SumsToFloats) X(TransformToVertices)                 \
   X(TransformToMatrices) X(RasterizeAdjoint) X(InterpolateAdjoint) X(TextureAdjoint)         \

@@ -1,9 +1,9 @@
 // Every op of the library, for one schedule.
 #pragma once
 
-#include "draw.h"
 #include "draw_lit.h"
 #include "effects.h"
+#include "gbuffer.h"
 #include "layer.h"
 #include "plain_backward.h"
 
@@ -15,6 +15,7 @@ void register_ops(Library& m) {
   m.impl("draw_backward", TORCH_BOX(&draw_backward<Schedule>));
   m.impl("draw_lit", TORCH_BOX(&draw_lit<Schedule>));
   m.impl("draw_lit_backward", TORCH_BOX(&draw_lit_backward<Schedule>));
+  m.impl("gbuffer", TORCH_BOX(&gbuffer<Schedule>));
   m.impl("transform", TORCH_BOX(&transform<Schedule>));
   m.impl("rasterize", TORCH_BOX(&rasterize<Schedule>));
   m.impl("rasterize_layer", TORCH_BOX(&rasterize_layer<Schedule>));

@@ -22,6 +22,9 @@ void define_ops(Library& m) {
       "draw_lit_backward(Tensor[] assets, Tensor[] scene, Tensor[] photos, Tensor[] lighting, Tensor rgb, Tensor grad, "
       "Tensor instance_id, Tensor triangle_id, Tensor seen, int wanted, int casters, int panorama_side, bool visible, int shading, int tone, bool mips, "
       "bool linear, float near, float lod) -> Tensor[]");
+  m.def(
+      "gbuffer(Tensor[] assets, Tensor[] scene, Tensor instance_id, Tensor triangle_id, int outputs, int shading, int "
+      "tone, bool mips, float near, float lod) -> Tensor[]");
   m.def("transform(Tensor vertices, Tensor matrices) -> Tensor");
   m.def("rasterize(Tensor clip, Tensor faces, Tensor ranges, int height, int width, int cull) -> Tensor[]");
   m.def(

@@ -7,6 +7,7 @@ from fastsynth.ops.deform import Bend, bend_dent, bend_lattice, bend_twist, defo
 from fastsynth.ops.draw import draw
 from fastsynth.ops.draw_lit import draw_lit
 from fastsynth.ops.filter import blur, develop, normal
+from fastsynth.ops.gbuffer import gbuffer
 from fastsynth.ops.interpolate import interpolate
 from fastsynth.ops.peel import Layer, peel
 from fastsynth.ops.poisson import poisson
@@ -31,6 +32,7 @@ __all__ = [
     "develop",
     "draw",
     "draw_lit",
+    "gbuffer",
     "interpolate",
     "mip_chain",
     "normal",
