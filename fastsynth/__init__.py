@@ -5,6 +5,7 @@ from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.canvas import Canvas
 from fastsynth.compose import compose
+from fastsynth.cutouts import cutout, load_cutouts
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
 from fastsynth.geometry import Pinhole, deg
 from fastsynth.load import load_assets, load_textures
@@ -108,10 +109,12 @@ __all__ = [
     "augment",
     "collate",
     "compose",
+    "cutout",
     "deg",
     "effects",
     "geometry",
     "load_assets",
+    "load_cutouts",
     "load_textures",
     "ops",
     "pack",

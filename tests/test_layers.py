@@ -17,7 +17,8 @@ LAYERS = (
     {"ops", "geometry", "textures", "lod", "labels", "safe_files"},
     {"assets", "random"},
     {"pack"},
-    {"load", "procedural"},
+    {"load", "procedural", "outline"},
+    {"cutouts"},
     # the waist: what is drawn and what was drawn
     {"types"},
     # the two halves, which meet in the waist alone
@@ -38,7 +39,7 @@ LAYERS = (
 )
 # Never, although the rows would allow it.
 HALVES = (
-    {"scene", "randomizers", "effects", "random", "load", "procedural"},
+    {"scene", "randomizers", "effects", "random", "load", "procedural", "cutouts", "outline"},
     {"render", "compose", "surface", "shading", "sensor"},
 )
 TOP = {"selftest", "sheet", "demo_detector", "inputs", "demo", "cli"}  # the only ones that may import the whole package
