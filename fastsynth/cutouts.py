@@ -25,9 +25,7 @@ from fastsynth.textures import as_rgba
 ENDINGS = (".png", ".webp", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
 
-def cutout(
-    image: Any, mask: Any = None, *, name: str = "cutout", pixel: float = 0.001, tolerance: float = 0.5
-) -> Mesh:
+def cutout(image: Any, mask: Any = None, *, name: str = "cutout", pixel: float = 0.001, tolerance: float = 0.5) -> Mesh:
     """A photograph's object as a flat mesh.
 
     Args:

@@ -14,24 +14,9 @@ SIZE = (56, 56)
 tabletop = functools.partial(fs.recipes.tobin_tabletop, pool=24)
 
 
-def test_numbers_are_used():
-    checks.check_numbers(fs.recipes.tobin_tabletop())
-    assert fs.recipes.tobin_tabletop().size == (224, 224)
-
-
-def test_axes_leave_the_rest_alone():
-    checks.check_axes(tabletop)
-    checks.check_axes(functools.partial(tabletop, target=None))
-    checks.check_alone(tabletop)
-
-
 def test_labels_are_exact():
-    assert checks.check_labels(tabletop(target=None), SIZE) > 500
+    assert checks.check_labels(tabletop(target=None), SIZE) > 1500
     checks.check_targets(tabletop(), SIZE)
-
-
-def test_nothing_waits():
-    checks.check_no_sync(tabletop, SIZE)
 
 
 def test_gradients_reach_the_distributions():

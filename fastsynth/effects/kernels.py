@@ -16,7 +16,7 @@ REACH = 3.0
 
 
 def _grid(radius: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """x and y of a kernel's pixels [pixels], [K] and [K, 1]."""
+    """X and y of a kernel's pixels [pixels], [K] and [K, 1]."""
     line = torch.arange(-radius, radius + 1, device=like.device).to(like)
     return line, line[:, None]
 

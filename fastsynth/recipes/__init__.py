@@ -7,9 +7,13 @@ from collections.abc import Callable
 from fastsynth.recipes.numbers import SOURCES, Number, Numbers, code, memory, ours, paper
 from fastsynth.recipes.recipe import OFF, Recipe
 from fastsynth.recipes.tobin_tabletop import tobin_tabletop
+from fastsynth.recipes.tremblay_cars import tremblay_cars
 
 #: Every recipe by its name.
-RECIPES: dict[str, Callable[..., Recipe]] = {"tobin_tabletop": tobin_tabletop}
+RECIPES: dict[str, Callable[..., Recipe]] = {
+    "tobin_tabletop": tobin_tabletop,
+    "tremblay_cars": tremblay_cars,
+}
 
 __all__ = [
     "OFF",
@@ -23,4 +27,5 @@ __all__ = [
     "ours",
     "paper",
     "tobin_tabletop",
+    "tremblay_cars",
 ]

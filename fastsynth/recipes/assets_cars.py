@@ -109,7 +109,7 @@ def car(shape: Shape, name: str = "car") -> Mesh:
     faces += _ends(shape)
     faces += _arches(shape)
     body = polyhedron(
-        [face for face, _ in faces], name, _MATERIALS, [_ROW[id(material)] for _, material in faces], tile=1.6
+        [face for face, _ in faces], name, _MATERIALS, [_ROW[id(material)] for _, material in faces], tile=4.0
     )
     wheels = [
         moved(_wheel(shape.wheel, side), (x * shape.length, side * (shape.width / 2 - 0.09), shape.wheel))

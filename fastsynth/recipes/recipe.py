@@ -99,8 +99,6 @@ class Recipe(Scene):
 
     def _switch_off(self, path: str, value: Any) -> None:
         """Put a constant, or nothing, in the place of a part."""
-        parent, _, own = path.rpartition(".")
-        holder: nn.Module = self.get_submodule(parent)
         held = self.get_submodule(path)
         if value is OFF:
             part: nn.Module = Off()
@@ -108,7 +106,8 @@ class Recipe(Scene):
             if not isinstance(held, Distribution):
                 raise ValueError(f"{self.name}(): {path!r} is no distribution; give OFF to leave it out.")
             part = (value if isinstance(value, Distribution) else Constant(value)).to(self.device)
-        if isinstance(holder, nn.ModuleList):
-            holder[int(own)] = part
-        else:
-            setattr(holder, own, part)
+        # In every place that holds it: what is shared is switched off as one.
+        for module in list(self.modules()):
+            for name, child in list(module.named_children()):
+                if child is held:
+                    module.register_module(name, part)
