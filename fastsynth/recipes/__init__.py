@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastsynth.recipes.matrix_drive import matrix_drive
 from fastsynth.recipes.numbers import SOURCES, Number, Numbers, code, memory, ours, paper
 from fastsynth.recipes.recipe import OFF, Recipe
 from fastsynth.recipes.tobin_tabletop import tobin_tabletop
@@ -11,6 +12,7 @@ from fastsynth.recipes.tremblay_cars import tremblay_cars
 
 #: Every recipe by its name.
 RECIPES: dict[str, Callable[..., Recipe]] = {
+    "matrix_drive": matrix_drive,
     "tobin_tabletop": tobin_tabletop,
     "tremblay_cars": tremblay_cars,
 }
@@ -23,6 +25,7 @@ __all__ = [
     "Numbers",
     "Recipe",
     "code",
+    "matrix_drive",
     "memory",
     "ours",
     "paper",
