@@ -6,6 +6,8 @@ from outside. Sizes in metres.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from fastsynth import labels
@@ -93,6 +95,46 @@ def box(size: tuple[float, float, float] = (1.0, 1.0, 1.0), name: str = "box") -
         uvs += [((column + u) / 4, (row + v) / 3) for u, v in ((0, 1), (1, 1), (1, 0), (0, 0))]
         faces += [(first, first + 1, first + 2), (first, first + 2, first + 3)]
     return Mesh(np.array(vertices), np.array(faces), np.array(normals), np.array(uvs), name=name)
+
+
+def tessellated(mesh: Mesh, edge: float) -> Mesh:
+    """The same surface in smaller triangles, so that it can bend: each is cut in four until no edge is longer.
+
+    All triangles are cut alike, so that no gap opens between them. Vertices of a crease and of a seam stay apart.
+
+    Args:
+        mesh: With normals, or without; colours at new vertices are means.
+        edge: Length of the longest edge wanted [m].
+
+    Raises:
+        ValueError: an edge of no length, or more than 7 cuts to do.
+
+    Example:
+        >>> len(tessellated(box((0.1, 0.1, 0.2)), 0.03).faces)
+        768
+    """
+    longest = float(np.linalg.norm(mesh.vertices[mesh.faces] - mesh.vertices[np.roll(mesh.faces, 1, 1)], axis=2).max())
+    cuts = int(np.ceil(np.log2(longest / edge))) if edge > 0 else 99
+    if cuts > 7:
+        raise ValueError(f"procedural.tessellated(): `edge` must be at least {longest / 128:g} m here, but is {edge}.")
+    columns = {name: getattr(mesh, name) for name in ("vertices", "normals", "uvs", "colors")}
+    columns = {name: np.asarray(value, np.float64) for name, value in columns.items() if value is not None}
+    faces, rows = np.asarray(mesh.faces, np.int64), mesh.face_material
+    for _ in range(max(cuts, 0)):
+        sides = np.sort(np.stack([faces, np.roll(faces, -1, 1)], 2).reshape(-1, 2), 1)
+        ends, middle = np.unique(sides, axis=0, return_inverse=True)
+        ab, bc, ca = (middle.reshape(-1, 3) + len(columns["vertices"])).T
+        a, b, c = faces.T
+        columns = {name: np.concatenate([value, value[ends].mean(1)]) for name, value in columns.items()}
+        parts = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
+        faces = np.concatenate([np.stack(part, 1) for part in parts])
+        rows = None if rows is None else np.tile(rows, 4)
+    if "normals" in columns:
+        length = np.linalg.norm(columns["normals"], axis=1, keepdims=True)
+        columns["normals"] = columns["normals"] / np.where(length > 0, length, 1)
+    if "colors" in columns:
+        columns["colors"] = np.clip(columns["colors"] + 0.5, 0, 255).astype(np.uint8)
+    return dataclasses.replace(mesh, faces=faces, face_material=rows, **columns)
 
 
 def sphere(radius: float = 0.5, rings: int = 24, name: str = "sphere") -> Mesh:

@@ -96,8 +96,9 @@ def _with_boxes(frames: Frames, row: int, classes: Sequence[str] | None) -> Imag
     assets = frames.batch.assets
     boxes, seen = frames.boxes_2d_tight[row].tolist(), frames.visible_pixels[row].tolist()
     for slot, mesh in enumerate(frames.batch.mesh_id[row].tolist()):
-        if mesh >= 0 and seen[slot] > 0:
-            name = assets.class_names[int(assets.mesh_class[mesh])]
+        row_of_class = int(assets.mesh_class[mesh])
+        if mesh >= 0 and row_of_class >= 0 and seen[slot] > 0:
+            name = assets.class_names[row_of_class]
             if classes is None or name in classes:
                 _box(draw, boxes[slot], name, color_of(slot))
     return picture

@@ -14,8 +14,8 @@ LAYERS = (
     # what anyone may use
     {"_expect", "_C", "report", "graph"},
     # functions of tensors, and files made into tensors
-    {"ops", "geometry", "textures", "lod", "labels", "safe_files"},
-    {"assets", "random"},
+    {"ops", "geometry", "textures", "lod", "labels", "safe_files", "lens", "resample"},
+    {"assets", "random", "deform"},
     {"pack"},
     {"load", "procedural", "outline"},
     {"cutouts"},
@@ -23,8 +23,8 @@ LAYERS = (
     {"types"},
     # the two halves, which meet in the waist alone
     {"scene", "surface", "sensor", "annotate"},
-    {"randomizers", "shading", "canvas"},
-    {"effects"},
+    {"randomizers", "shading", "canvas", "views", "schedule"},
+    {"effects", "outlines"},
     {"render", "compose"},
     # what knows both halves
     {"dataset", "search", "augment"},
@@ -39,8 +39,8 @@ LAYERS = (
 )
 # Never, although the rows would allow it.
 HALVES = (
-    {"scene", "randomizers", "effects", "random", "load", "procedural", "cutouts", "outline"},
-    {"render", "compose", "surface", "shading", "sensor"},
+    {"scene", "randomizers", "effects", "random", "load", "procedural", "cutouts", "outline", "schedule"},
+    {"render", "compose", "surface", "shading", "sensor", "views", "outlines"},
 )
 TOP = {"selftest", "sheet", "demo_detector", "inputs", "demo", "cli"}  # the only ones that may import the whole package
 LAYER = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}

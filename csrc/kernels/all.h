@@ -3,6 +3,7 @@
 
 #include "blur.h"
 #include "convolve.h"
+#include "deform.h"
 #include "draw.h"
 #include "draw_backward.h"
 #include "image.h"
@@ -17,7 +18,7 @@
 #define FS_FORWARD_KERNELS(X)                                                                \
   X(Prepare) X(LooseBoxes) X(Draw) X(SnapCorners) X(BoundRuns) X(RasterizeClip)              \
   X(RasterizeLayer) X(UniformNumbers) X(NormalNumbers) X(TransformVertices) X(Interpolate)   \
-  X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce) X(Convolve) X(Poisson)
+  X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce) X(Convolve) X(Poisson) X(DeformVertices)
 #define FS_BACKWARD_KERNELS(X)                                                               \
   X(DrawBackward) X(LargestMagnitude) X(SumsToFloats) X(TransformToVertices)                 \
   X(TransformToMatrices) X(RasterizeAdjoint) X(InterpolateAdjoint) X(TextureAdjoint)         \

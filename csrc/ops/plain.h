@@ -220,4 +220,30 @@ Tensor normal(Tensor key, int64_t count) {
   return out;
 }
 
+template <class Schedule>
+Tensor deform(Tensor vertex_data, Tensor first, Tensor count, Tensor numbers, int64_t program, int64_t capacity) {
+  DeformVertices k{};
+  k.vertex_data = read<float>(vertex_data);
+  k.first = read<int32_t>(first);
+  k.count = read<int32_t>(count);
+  k.numbers = read<float>(numbers);
+  int32_t at = 0;
+  for (int s = 0; s < kDeformSteps; ++s) {  // sixteen bits each: kind and three sizes
+    const int64_t bits = program >> (16 * s);
+    DeformStep& step = k.steps[s];
+    step = {int32_t(bits & 15), {int32_t(bits >> 4 & 15), int32_t(bits >> 8 & 15), int32_t(bits >> 12 & 15)}, at};
+    if (step.kind != kDeformEnd) at += deform_numbers(step);
+  }
+  STD_TORCH_CHECK(at == numbers.size(1), "deform(): the program needs ", at, " numbers for each instance, but `numbers` has ",
+                  numbers.size(1));
+  k.instances = numbers.size(0);
+  k.vertices = int_size(vertex_data, 0);
+  k.capacity = int32_t(capacity);
+  k.each = at;
+  Tensor out = Schedule::output(vertex_data, {k.instances, capacity, 8}, ScalarType::Float);
+  k.out = write<float>(out);
+  if (k.vertices) Schedule::run(vertex_data, k);
+  return out;
+}
+
 }  // namespace fastsynth

@@ -30,6 +30,8 @@ void define_ops(Library& m) {
   m.def("reduce(Tensor instance_id, int instances) -> Tensor");
   m.def("uniform(Tensor index, int seed, int stream, int count) -> Tensor");
   m.def("normal(Tensor key, int count) -> Tensor");
+  m.def(
+      "deform(Tensor vertex_data, Tensor first, Tensor count, Tensor numbers, int program, int capacity) -> Tensor");
 
   m.def(
       "transform_backward(Tensor grad, Tensor vertices, Tensor matrices, bool to_vertices, bool to_matrices) -> "

@@ -3,6 +3,7 @@
 from fastsynth.ops._library import build_info
 from fastsynth.ops.antialias import antialias, opposite_vertices
 from fastsynth.ops.convolve import convolve
+from fastsynth.ops.deform import Bend, bend_dent, bend_lattice, bend_twist, deform
 from fastsynth.ops.draw import draw
 from fastsynth.ops.filter import blur, develop, normal
 from fastsynth.ops.interpolate import interpolate
@@ -14,13 +15,18 @@ from fastsynth.ops.texture import mip_chain, texture
 from fastsynth.ops.transform import transform
 
 __all__ = [
+    "Bend",
     "Fragments",
     "Layer",
     "antialias",
+    "bend_dent",
+    "bend_lattice",
+    "bend_twist",
     "blur",
     "boxes_of",
     "build_info",
     "convolve",
+    "deform",
     "develop",
     "draw",
     "interpolate",

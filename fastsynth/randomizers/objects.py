@@ -13,7 +13,7 @@ from fastsynth.geometry import affine, multiply, rotation_from_quaternion
 from fastsynth.random import Choice, Constant, Distribution, Noise, Uniform, as_distribution
 from fastsynth.randomizers.placement import Placement
 from fastsynth.scene import Randomizer
-from fastsynth.types import SceneBatch
+from fastsynth.types import LAYERS, SceneBatch
 
 # An image gets this many places to choose from for each object that must not touch the others.
 TRIES = 16
@@ -37,6 +37,8 @@ class Objects(Randomizer):
         up: Axis of the meshes that points up: "z", or "y" as in most glTF files. World z is up.
         separate: No two objects of an image touch: their bounding spheres are kept apart. Of 16 random places the
             first free one is taken, in the order of the slots; an object that finds none is left out.
+        layer: In which layer they are drawn, 0 to 3: in front of everything of the layers below, whatever the depths.
+            A whole number, or a `Choice` of such, for each object.
 
     Example:
         >>> import fastsynth as fs
@@ -57,6 +59,7 @@ class Objects(Randomizer):
         scale: Any = 1.0,
         up: str = "z",
         separate: bool = False,
+        layer: Any = 0,
     ) -> None:
         super().__init__()
         self.assets = assets
@@ -87,6 +90,7 @@ class Objects(Randomizer):
             raise ValueError(f'Objects: `up` must be "y" or "z", but is {up!r}.')
         self.up = up
         self.separate = separate
+        self.layer: Distribution | None = None if isinstance(layer, int) and layer == 0 else _layers(layer)
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Append the slots of these objects to those that the batch has."""
@@ -106,7 +110,8 @@ class Objects(Randomizer):
             position = position.gather(1, first[:, None, :, None].expand(-1, 1, -1, 3))[:, 0]
             used = free
         mesh_id = torch.where(used, mesh, -1).int()
-        return append_instances(batch, mesh_id, affine(linear, position))
+        layer = None if self.layer is None else self.layer.sample(noise, slots).int()
+        return append_instances(batch, mesh_id, affine(linear, position), layer)
 
     def meshes(self, noise: Noise) -> Tensor:
         """Which mesh each slot shows if it is used: rows of the assets, int64 [B, N]."""
@@ -149,13 +154,16 @@ class Objects(Randomizer):
         return multiply(turn, linear)
 
 
-def append_instances(batch: SceneBatch, mesh_id: Tensor, world_from_object: Tensor) -> SceneBatch:
+def append_instances(
+    batch: SceneBatch, mesh_id: Tensor, world_from_object: Tensor, layer: Tensor | None = None
+) -> SceneBatch:
     """More instances beside those that the batch has, with the materials of their meshes.
 
     Args:
         batch: B images.
         mesh_id: int32 [B, N].
         world_from_object: float32 [B, N, 4, 4].
+        layer: int32 [B, N]; None = 0, and no `layer` for a batch that has none.
     """
     slots = mesh_id.shape[1]
     materials = {"base_color": 1.0, "metallic": -1.0, "roughness": -1.0, "texture_id": -1}
@@ -163,6 +171,10 @@ def append_instances(batch: SceneBatch, mesh_id: Tensor, world_from_object: Tens
     for name, default in materials.items():
         have = getattr(batch, name)
         fields[name] = have.new_full((batch.images, slots, *have.shape[2:]), default)
+    if layer is not None or batch.layer is not None:
+        fields["layer"] = mesh_id.new_zeros(mesh_id.shape) if layer is None else layer
+        if batch.layer is None:
+            batch = batch.replace(layer=batch.mesh_id.new_zeros(batch.mesh_id.shape))
     if batch.instances:
         fields = {name: torch.cat([getattr(batch, name), more], 1) for name, more in fields.items()}
     return batch.replace(**fields)
@@ -225,6 +237,22 @@ def largest(count: Distribution, where: str = "Objects") -> int:
     if not bool((values == values.round()).all()) or int(values.min()) < 0 or largest < 1:
         raise ValueError(f"{where}: `count` must be whole numbers from 0 on, not all 0, but is {values.tolist()}.")
     return largest
+
+
+def _layers(layer: Any) -> Distribution:
+    """The layers of objects, checked."""
+    drawn = as_distribution(layer, "Objects: `layer`", [()])
+    values = drawn.values if isinstance(drawn, Choice) else drawn.value[None] if isinstance(drawn, Constant) else None
+    if values is None:
+        raise TypeError(
+            f"Objects: `layer` must be a whole number or a Choice of whole numbers, but is {type(drawn).__name__}."
+        )
+    if not bool((values == values.round()).all()) or not 0 <= int(values.min()) <= int(values.max()) < LAYERS:
+        raise ValueError(
+            f"Objects: `layer` must be 0 to {LAYERS - 1}, the frontmost, but is {values.tolist()}. Number the layers "
+            "of the scene from 0."
+        )
+    return drawn
 
 
 def _cube(assets: Assets) -> Uniform:

@@ -1,0 +1,123 @@
+"""Deformed copies of vertices, in one kernel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fastsynth._expect import expect
+from fastsynth.ops import _library  # noqa: F401
+
+#: What a step can be, in the order of the kernel's numbers from 1 on.
+KINDS = ("bernstein", "trilinear", "twist", "dent")
+MAX_STEPS, MAX_CONTROL = 4, 15
+
+
+class Bend(NamedTuple):
+    """One step of a deformation, with its numbers for each instance: made by the functions below."""
+
+    kind: str
+    size: tuple[int, int, int]  #: control points along each side; 0 for what has none
+    numbers: Tensor  #: float32 [..., n]
+
+
+def bend_lattice(offsets: Tensor, low: Tensor, high: Tensor, basis: str = "bernstein") -> Bend:
+    """The step of :func:`fastsynth.deform.lattice`, with its arguments: [..., I, J, K, 3], [..., 3] and [..., 3].
+
+    Example:
+        >>> bend_lattice(torch.zeros(4, 2, 3, 3, 3), torch.zeros(4, 3), torch.ones(4, 3)).numbers.shape
+        torch.Size([4, 60])
+    """
+    size = (offsets.shape[-4], offsets.shape[-3], offsets.shape[-2])
+    if not 2 <= min(size) <= max(size) <= MAX_CONTROL:
+        raise ValueError(f"bend_lattice(): 2 to {MAX_CONTROL} control points along each side, but there are {size}.")
+    if basis == "bernstein":
+        for axis in (-4, -3, -2):
+            offsets = _powers(offsets, axis)
+    side = high - low
+    inverse = torch.where(side > 0, 1 / torch.where(side > 0, side, 1), 0)
+    return Bend(basis, size, torch.cat([low, inverse, offsets.flatten(-4)], -1))
+
+
+def _powers(control: Tensor, axis: int) -> Tensor:
+    """Bernstein coefficients along an axis to those of powers: ``c_m = binomial(n, m) (m-th forward difference)_0``."""
+    degree = control.shape[axis] - 1
+    out = [control.select(axis, 0)]
+    for m in range(1, degree + 1):
+        control = control.narrow(axis, 1, degree + 1 - m) - control.narrow(axis, 0, degree + 1 - m)
+        out.append(math.comb(degree, m) * control.select(axis, 0))
+    return torch.stack(out, axis)
+
+
+def bend_twist(axis: Tensor, centre: Tensor, rate: Tensor) -> Bend:
+    """The step of :func:`fastsynth.deform.twist`: [..., 3], [..., 3] and [...]."""
+    return Bend("twist", (0, 0, 0), torch.cat([axis, centre, rate[..., None]], -1))
+
+
+def bend_dent(centre: Tensor, push: Tensor, radius: Tensor) -> Bend:
+    """The step of :func:`fastsynth.deform.dent`: [..., 3], [..., 3] and [...]."""
+    return Bend("dent", (0, 0, 0), torch.cat([centre, push, 1 / radius[..., None]], -1))
+
+
+def deform(vertex_data: Tensor, first: Tensor, count: Tensor, bends: Sequence[Bend], capacity: int) -> Tensor:
+    """Copies of runs of vertices, each deformed in its own way.
+
+    No gradient: the functions of :mod:`fastsynth.deform` have one, and compute the same.
+
+    Args:
+        vertex_data: Position, unit normal and texture coordinates, float32 [V, 8].
+        first: Row where an instance's vertices begin, int32 [I].
+        count: How many it has, int32 [I].
+        bends: Applied in turn, with numbers [I, n] or [..., n] of I instances.
+        capacity: Rows for each instance; those that it does not need repeat its last vertex.
+
+    Returns:
+        float32 [I, capacity, 8].
+
+    Raises:
+        TypeError, ValueError: a tensor of the wrong dtype, shape or device, or no step.
+
+    Example:
+        >>> up = torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.5, 0.5]])
+        >>> row, one = torch.zeros(1, dtype=torch.int32), torch.ones(1, dtype=torch.int32)
+        >>> push = bend_dent(torch.zeros(1, 3), torch.tensor([[0.0, 0.0, -0.1]]), torch.ones(1))
+        >>> [round(x, 3) for x in deform(up, row, one, [push], 1).flatten().tolist()]
+        [0.0, 0.0, -0.1, 0.0, 0.0, 1.0, 0.5, 0.5]
+    """
+    if not bends:
+        raise ValueError("deform(): give at least one step, such as bend_lattice(...).")
+    instances = first.shape[0]
+    for begin in range(0, len(bends), MAX_STEPS):
+        some = bends[begin : begin + MAX_STEPS]
+        numbers = torch.cat([bend.numbers.reshape(instances, -1) for bend in some], 1)
+        expect(
+            "deform",
+            vertex_data=(vertex_data, "V 8", torch.float32),
+            first=(first, "I", torch.int32),
+            count=(count, "I", torch.int32),
+            numbers=(numbers, "I S", torch.float32),
+        )
+        program = 0
+        for place, bend in enumerate(some):
+            x, y, z = bend.size
+            program |= (KINDS.index(bend.kind) + 1 | x << 4 | y << 8 | z << 12) << 16 * place
+        if program >= 2**63:
+            program -= 2**64
+        copies = torch.ops.fastsynth.deform(
+            vertex_data.detach().contiguous(), first, count, numbers.detach(), program, capacity
+        )
+        # Further steps work on the copies.
+        vertex_data = copies.view(-1, 8)
+        if begin + MAX_STEPS < len(bends):
+            first = torch.arange(instances, dtype=torch.int32, device=first.device) * capacity
+            count = torch.full_like(first, capacity)
+    return vertex_data.view(instances, capacity, 8)
+
+
+@torch.library.register_fake("fastsynth::deform")
+def _(vertex_data, first, count, numbers, program, capacity):
+    return vertex_data.new_empty(numbers.shape[0], capacity, 8)

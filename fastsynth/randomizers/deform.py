@@ -1,0 +1,173 @@
+"""Deform: the meshes of a scene in random shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fastsynth.assets import Assets
+from fastsynth.deform.normals import WEIGHTS, Topology, by_angle, cross, unit, vertex_normals
+from fastsynth.ops.deform import Bend, deform
+from fastsynth.random import Noise
+from fastsynth.randomizers.deformed import Templates
+from fastsynth.randomizers.deformers import Deformer, Rest, Shape, ShapeBasis
+from fastsynth.scene import Randomizer
+from fastsynth.types import SceneBatch
+
+NORMALS = ("exact", *WEIGHTS)
+
+
+class Deform(Randomizer):
+    """Gives every instance a shape of its own: copies of its mesh, deformed for each image anew.
+
+    Give it to a `Scene` by a name of your own; it then runs after `Objects`. Instances whose mesh is not among `meshes`
+    stay as they are, and so do those of objects that come later. Class, material, texture coordinates and pose stay.
+    All labels are those of the deformed shape: boxes, masks, depth, normals, `boxes_3d`; ``object_coordinates``
+    are places on the deformed shape in the object's frame. Placements (`OnPlane`, `separate`) see the mesh at rest.
+
+    A mesh bends at its vertices only: give flat sides some (:func:`fastsynth.procedural.tessellated`).
+
+    ``batch.assets`` of the result are the scene's, and behind them one mesh for each slot, in the order of images and
+    slots. They take memory and time with the number of slots and the vertices of the largest mesh: see ``docs/howto``.
+
+    Args:
+        deformers: One or several, applied in turn.
+        meshes: Rows of the meshes to be deformed; all by default.
+        level: Level of detail that the copies are made of; meshes that have fewer give their coarsest. They have no
+            coarser ones themselves.
+        normals: "exact": turned along with the surface by the deformers; "area" or "angle": made from the deformed
+            triangles, with that weight, creases and seams as the mesh has them.
+
+    Raises:
+        ValueError: no deformer, an unknown way of making normals, or a level below 0.
+
+    Example:
+        >>> import fastsynth as fs
+        >>> soft = fs.Deform([fs.Lattice(fs.Normal(0.0, 0.08)), fs.Twist(fs.Normal(0.0, 0.3)), fs.Dent()])
+        >>> scene = fs.Scene(fs.Objects(fs.procedural.primitives(), count=3), soft=soft)
+        >>> batch = scene.sample(2)
+        >>> len(batch.assets) - len(scene.assets), batch.mesh_id[1].tolist()
+        (6, [9, 10, 11])
+        >>> frames = fs.render(batch, (32, 32))
+    """
+
+    faces: Tensor
+    corners: Tensor
+
+    def __init__(
+        self,
+        deformers: Deformer | Sequence[Deformer],
+        meshes: Sequence[int] | None = None,
+        level: int = 0,
+        normals: str = "exact",
+    ) -> None:
+        super().__init__()
+        steps = [deformers] if isinstance(deformers, Deformer) else list(deformers)
+        if not steps or not all(isinstance(step, Deformer) for step in steps):
+            raise ValueError("Deform: give at least one deformer, such as fs.Lattice().")
+        if normals not in NORMALS:
+            raise ValueError(f"Deform: `normals` must be one of {NORMALS}, but is {normals!r}.")
+        if level < 0:
+            raise ValueError(f"Deform: `level` must be 0 (finest) or more, but is {level}.")
+        self.deformers = nn.ModuleList(steps)
+        self.meshes = None if meshes is None else [int(row) for row in meshes]
+        self.level, self.normals = level, normals
+        self.templates: Templates | None = None
+
+    def extend(self, assets: Assets) -> Assets:
+        """Makes the tables of the meshes, once; the assets stay."""
+        meshes = list(range(len(assets))) if self.meshes is None else self.meshes
+        if not meshes or not all(0 <= row < len(assets) for row in meshes):
+            raise ValueError(f"Deform: `meshes` must name rows of the scene's {len(assets)} meshes, but is {meshes}.")
+        self.templates = Templates(assets, meshes, self.level)
+        if self.normals != "exact":
+            mesh = self.templates.topologies(assets)
+            self.register_buffer("faces", mesh.faces, persistent=False)
+            self.register_buffer("corners", mesh.corners, persistent=False)
+        for step in self.deformers:
+            if isinstance(step, ShapeBasis):
+                step.match(assets.vertices[self.templates.rows(torch.zeros(1, dtype=torch.int64))[0].to(assets.device)])
+        return assets
+
+    def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
+        """New meshes, and a batch that names them."""
+        tables = self.templates
+        if tables is None:
+            raise RuntimeError("Deform: it has no meshes yet. Give it to a Scene, or call extend(assets) first.")
+        if batch.instances == 0:
+            return batch
+        known = tables.row
+        mesh = batch.mesh_id.clamp(0, known.shape[0] - 1).long()
+        row = torch.where((batch.mesh_id >= 0) & (batch.mesh_id < known.shape[0]), known[mesh], -1)  # [B, N]
+        learns = torch.is_grad_enabled() and any(value.requires_grad for value in self.deformers.parameters())
+        fused = (
+            not learns and self.normals == "exact" and all(type(d).bend is not Deformer.bend for d in self.deformers)
+        )  # type: ignore[union-attr]
+        copies = (self._by_kernel if fused else self._in_torch)(batch.assets, row, noise)
+        assets = tables.extended(batch.assets, row.clamp(min=0).flatten(), *copies)
+        number = torch.arange(row.numel(), dtype=torch.int32, device=row.device).view(row.shape) + len(batch.assets)
+        return batch.replace(assets=assets, mesh_id=torch.where(row >= 0, number, batch.mesh_id))
+
+    def _by_kernel(self, assets: Assets, row: Tensor, noise: Noise) -> tuple[Tensor, Tensor, Tensor]:
+        """Vertices and the boxes of their displacements, float32 [I, capacity, 8], [I, 3] and [I, 3]."""
+        tables = self.templates
+        assert tables is not None
+        flat = row.clamp(min=0).flatten()
+        first, count = tables.first.index_select(0, flat), tables.count.index_select(0, flat)
+        low, high = tables.bounds.index_select(0, flat).unflatten(0, row.shape).split(3, -1)
+        bends: list[Bend] = []
+
+        def at(which: Tensor) -> tuple[Tensor, Tensor]:
+            one = first + which.flatten().int()
+            if not bends:
+                here = assets.vertex_data.index_select(0, one.long())
+            else:
+                here = deform(assets.vertex_data, one, torch.ones_like(one), bends, 1)[:, 0]
+            return here[:, :3].unflatten(0, row.shape), here[:, 3:6].unflatten(0, row.shape)
+
+        lower, upper = torch.zeros_like(low), torch.zeros_like(low)
+        points = count.unflatten(0, row.shape).long()
+        for step in self.deformers:
+            rest = Rest(points, low, high, low + lower, high + upper, at)
+            made, least, most = step.bend(rest, noise)  # type: ignore[operator]
+            bends.append(made)
+            lower, upper = lower + least, upper + most
+        vertices = deform(assets.vertex_data, first, count, bends, tables.capacity)
+        return vertices, lower.flatten(0, 1), upper.flatten(0, 1)
+
+    def _in_torch(self, assets: Assets, row: Tensor, noise: Noise) -> tuple[Tensor, Tensor, Tensor]:
+        """The same in differentiable functions, for any deformer."""
+        tables = self.templates
+        assert tables is not None
+        flat = row.clamp(min=0).flatten()
+        data = assets.vertex_data.index_select(0, tables.rows(flat).flatten()).view(*row.shape, tables.capacity, 8)
+        low, high = tables.bounds.index_select(0, flat).unflatten(0, row.shape).split(3, -1)
+        count = tables.count.index_select(0, flat).unflatten(0, row.shape).long()
+        # Each coordinate's numbers side by side.
+        parts = data.mT.contiguous()
+        rest = parts[..., :3, :].mT
+        shape = Shape(rest, parts[..., 3:6, :].mT, count, low, high)
+        for step in self.deformers:
+            shape = step.deform(shape, noise)  # type: ignore[operator]
+        normals = shape.normals if self.normals == "exact" else self._from_faces(shape.points, flat)
+        vertices = torch.cat([shape.points, normals, data[..., 6:]], -1).flatten(0, 1)
+        moved = (shape.points - rest).detach().flatten(0, 1)
+        return vertices.contiguous(), moved.amin(1), moved.amax(1)
+
+    def _from_faces(self, points: Tensor, row: Tensor) -> Tensor:
+        """As `fastsynth.deform.vertex_normals`, with a mesh of its own for each instance: [B, N, P, 3], [B N]."""
+        if self.faces.shape[0] == 1:
+            return vertex_normals(points, Topology(self.faces[0], self.corners[0]), weight=self.normals)
+        flat = points.mT.flatten(0, 1)  # [I, 3, P]
+        faces = self.faces.index_select(0, row)
+        corner = [flat.gather(2, faces[..., c][:, None].expand(-1, 3, -1)).mT for c in range(3)]
+        face = cross(corner[1] - corner[0], corner[2] - corner[0])
+        terms = face[..., None, :].expand(-1, -1, 3, -1) if self.normals == "area" else by_angle(corner, face)
+        terms = torch.nn.functional.pad(terms.flatten(1, 2), (0, 0, 0, 1)).mT
+        corners = self.corners.index_select(0, row)
+        total = torch.zeros_like(flat)
+        for column in range(corners.shape[2]):
+            total = total + terms.gather(2, corners[..., column][:, None].expand(-1, 3, -1))
+        return unit(total.mT).unflatten(0, points.shape[:2])

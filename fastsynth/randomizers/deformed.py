@@ -1,0 +1,175 @@
+"""Deformed copies of meshes as further meshes of a batch: what is made once, and what is made for each batch."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fastsynth.assets import Assets
+from fastsynth.deform import Topology, topology
+
+_NEVER = 2.0  # cutoff of a normal cone that hides nothing: docs/design/0002
+# What a centre and a length may lose to rounding, as a part of them.
+_SLACK = 1e-5
+
+
+class Templates(nn.Module):
+    """One level of detail of some meshes, as tables of one size, so that a copy of any of them fills the same room.
+
+    A copy's vertices are those of the mesh's level, the last one repeated; it has no meshlets and faces beyond those.
+
+    Args:
+        assets: Where the meshes lie.
+        meshes: Rows of `assets.meshes`.
+        level: Of detail; meshes without so many give their coarsest.
+    """
+
+    row: Tensor  #: row of the tables for each mesh of the assets, -1 = none, int64 [K]
+    first: Tensor  #: row of ``vertex_data`` where the mesh's vertices begin, int32 [T]
+    count: Tensor  #: vertices, int32 [T]
+    bounds: Tensor  #: float32 [T, 6]
+    faces: Tensor  #: rows of the copy's own vertices, then the material, int32 [T, FC, 4]
+    meshlets: Tensor  #: in rows of the copy's own, int32 [T, MC, 4]
+    spheres: Tensor  #: float32 [T, MC, 4]
+    level: Tensor  #: number of meshlets and of faces, int32 [T, 2]
+    mesh_class: Tensor  #: int32 [T]
+
+    def __init__(self, assets: Assets, meshes: list[int], level: int = 0) -> None:
+        super().__init__()
+        host = assets.to("cpu")
+        parts = [_part(host, mesh, level) for mesh in meshes]
+
+        def table(name: str) -> Tensor:
+            length = max(len(part[name]) for part in parts)
+            return torch.stack([F.pad(part[name], (0, 0, 0, length - len(part[name]))) for part in parts])
+
+        row = torch.full((len(assets),), -1, dtype=torch.int64)
+        row[torch.tensor(meshes)] = torch.arange(len(meshes))
+        held = {
+            "row": row,
+            "first": torch.tensor([part["first"] for part in parts], dtype=torch.int32),
+            "count": torch.tensor([part["count"] for part in parts], dtype=torch.int32),
+            "bounds": host.mesh_bounds[torch.tensor(meshes)],
+            "faces": table("faces"),
+            "meshlets": table("meshlets"),
+            "spheres": table("spheres"),
+            "level": torch.tensor([part["level"] for part in parts], dtype=torch.int32),
+            "mesh_class": host.mesh_class[torch.tensor(meshes)],
+        }
+        for name, value in held.items():
+            self.register_buffer(name, value.to(assets.device), persistent=False)
+        #: Vertices of a copy.
+        self.capacity = max(part["count"] for part in parts)
+
+    def rows(self, row: Tensor) -> Tensor:
+        """Rows of ``vertex_data`` of the copies' vertices: int64 [I] -> int64 [I, capacity]."""
+        number = torch.arange(self.capacity, dtype=torch.int32, device=row.device)
+        count = self.count.index_select(0, row)[:, None]
+        return (torch.minimum(number, count - 1) + self.first.index_select(0, row)[:, None]).long()
+
+    def extended(self, assets: Assets, row: Tensor, vertices: Tensor, low: Tensor, high: Tensor) -> Assets:
+        """The assets with a mesh more for each instance.
+
+        Args:
+            assets: Those that the tables were made of, or more.
+            row: Row of the tables for each instance, int64 [I].
+            vertices: Deformed, as ``vertex_data``, float32 [I, capacity, 8].
+            low: Lower corner of a box that holds all displacements of an instance, float32 [I, 3] [m].
+            high: Upper corner, float32 [I, 3] [m].
+        """
+        instances, width, height = row.shape[0], self.capacity, self.faces.shape[1]
+        before, first_face = assets.vertex_data.shape[0], assets.faces.shape[0]
+        slot = torch.arange(instances, dtype=torch.int32, device=row.device)
+
+        faces = self.faces.index_select(0, row)
+        faces[..., :3] += (before + width * slot)[:, None, None]
+        meshlets = self.meshlets.index_select(0, row)
+        meshlets[..., 0] += (before + width * slot)[:, None]
+        meshlets[..., 2] += (first_face + height * slot)[:, None]
+        level = self.level.index_select(0, row)
+        first_meshlet = assets.meshlets.shape[0] + self.meshlets.shape[1] * slot
+        levels = torch.stack([first_meshlet, level[:, 0], first_face + height * slot, level[:, 1]], 1)
+        first_hull = assets.hull.shape[0] + width * slot
+        meshes = [assets.levels.shape[0] + slot, torch.ones_like(slot), first_hull, torch.full_like(slot, width)]
+        hull = vertices[..., :3].contiguous()
+        added = {
+            "vertex_data": vertices.view(-1, 8),
+            "faces": faces.view(-1, 4),
+            "meshlets": meshlets.view(-1, 4),
+            "meshlet_bounds": self._bounds(row, low, high).view(-1, 8),
+            "levels": levels,
+            "level_error": torch.zeros_like(slot, dtype=torch.float32),
+            "meshes": torch.stack(meshes, 1),
+            "mesh_bounds": torch.cat([hull.amin(1), hull.amax(1)], 1),
+            "mesh_class": self.mesh_class.index_select(0, row),
+            "hull": hull.view(-1, 3),
+        }
+        if assets.vertex_colors.shape[0]:
+            added["vertex_colors"] = assets.vertex_colors.index_select(0, self.rows(row).flatten())
+        joined = {name: torch.cat([getattr(assets, name), value]) for name, value in added.items()}
+        return dataclasses.replace(assets, **joined, mesh_names=assets.mesh_names + ("deformed",) * instances)
+
+    def _bounds(self, row: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """Spheres and cones of the copies' meshlets, float32 [I, MC, 8].
+
+        A sphere at rest, moved to the middle of the box of displacements and made larger by half its diagonal, holds
+        the deformed meshlet; its cone hides nothing.
+        """
+        sphere = self.spheres.index_select(0, row)
+        x, y, z = (high - low).detach().unbind(1)
+        reach = (x * x + y * y + z * z).sqrt() / 2
+        centre = sphere[..., :3] + ((low + high) / 2).detach()[:, None]
+        radius = (sphere[..., 3] + reach[:, None]) * (1 + _SLACK) + centre.abs().amax(-1) * _SLACK
+        cone = torch.zeros_like(sphere)
+        cone[..., 2], cone[..., 3] = 1.0, _NEVER
+        return torch.cat([centre, radius[..., None], cone], -1)
+
+    def topologies(self, assets: Assets) -> Topology:
+        """What `vertex_normals` needs, for each row of the tables: faces [T, F, 3], corners [T, V, D]."""
+        found = []
+        for row in range(self.first.shape[0]):
+            first, count = int(self.first[row]), int(self.count[row])
+            data = assets.vertex_data[first : first + count].cpu().numpy()
+            faces = self.faces[row, : int(self.level[row, 1]), :3].cpu().numpy()
+            found.append(topology(faces, data[:, :3], data[:, 3:6]))
+        joined = stacked(found)
+        return Topology(joined.faces.to(assets.device), joined.corners.to(assets.device))
+
+
+def _part(assets: Assets, mesh: int, level: int) -> dict:
+    """The rows of one mesh."""
+    first, levels = assets.meshes[mesh, :2].tolist()
+    first_meshlet, meshlet_count, first_face, face_count = assets.levels[first + min(level, levels - 1)].tolist()
+    meshlets = assets.meshlets[first_meshlet : first_meshlet + meshlet_count]
+    begin, end = int(meshlets[0, 0]), int(meshlets[-1, 0] + meshlets[-1, 1])
+    return {
+        "first": begin,
+        "count": end - begin,
+        "faces": assets.faces[first_face : first_face + face_count] - torch.tensor([begin, begin, begin, 0]).int(),
+        "meshlets": meshlets - torch.tensor([begin, 0, first_face, 0]).int(),
+        "spheres": assets.meshlet_bounds[first_meshlet : first_meshlet + meshlet_count, :4],
+        "level": [meshlet_count, face_count],
+    }
+
+
+def stacked(topologies: list[Topology]) -> Topology:
+    """Topologies of several meshes as one, each padded to the largest: faces [T, F, 3], corners [T, V, D].
+
+    Example:
+        >>> import numpy as np
+        >>> one = topology(np.array([[0, 1, 2]]), np.eye(3))
+        >>> stacked([one, one]).corners.shape
+        torch.Size([2, 3, 1])
+    """
+    faces = max(one.faces.shape[0] for one in topologies)
+    vertices, degree = (max(one.corners.shape[axis] for one in topologies) for axis in (0, 1))
+    all_faces, all_corners = [], []
+    for one in topologies:
+        all_faces.append(F.pad(one.faces, (0, 0, 0, faces - one.faces.shape[0])))  # of no area
+        corners = torch.where(one.corners >= 3 * one.faces.shape[0], 3 * faces, one.corners)
+        extra = (0, degree - corners.shape[1], 0, vertices - corners.shape[0])
+        all_corners.append(F.pad(corners, extra, value=3 * faces))
+    return Topology(torch.stack(all_faces), torch.stack(all_corners))
