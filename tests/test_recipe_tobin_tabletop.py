@@ -90,7 +90,7 @@ def test_every_type_of_noise_and_texture_comes():
     spread = (drawn - clean).flatten(1).abs().mean(1)
     assert (spread[kind == 0] == 0).all() and (spread[kind == 1] > 0).all()
     changed = (drawn != clean).any(1).float().mean((1, 2))[kind == 2]
-    part = batch.params["noise.part"][:64][kind == 2]
+    part = batch.params["noise.lost"][:64][kind == 2]
     assert ((changed - part).abs() < 4 * (part / SIZE[0] / SIZE[1]).sqrt() + 1e-3).all()
 
 

@@ -34,7 +34,7 @@ def _patterns(count: int, types: tuple[str, ...], size: int, seed: int) -> Textu
 
 
 def _pattern(rng: np.random.Generator, types: Sequence[str], size: int) -> np.ndarray:
-    kind = types[rng.integers(len(types))]
+    kind = types[int(rng.integers(len(types)))]
     one, other = rng.integers(0, 256, (2, 3))
     across, down = np.meshgrid(np.arange(size) / size, np.arange(size) / size)
     if kind == "flat":

@@ -86,8 +86,11 @@ class RoadCamera(Randomizer):
     def __init__(self, roads: Roads, along: Any, height: Any, pan: Any, tilt: Any, fov: Any) -> None:
         super().__init__()
         self.roads = roads
-        for name, value in {"along": along, "height": height, "pan": pan, "tilt": tilt, "fov": fov}.items():
-            setattr(self, name, as_distribution(value, f"RoadCamera: `{name}`", [()]))
+        self.along: Distribution = as_distribution(along, "RoadCamera: `along`", [()])
+        self.height: Distribution = as_distribution(height, "RoadCamera: `height`", [()])
+        self.pan: Distribution = as_distribution(pan, "RoadCamera: `pan`", [()])
+        self.tilt: Distribution = as_distribution(tilt, "RoadCamera: `tilt`", [()])
+        self.fov: Distribution = as_distribution(fov, "RoadCamera: `fov`", [()])
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Set the pose and the intrinsics."""
@@ -161,7 +164,7 @@ class AlongRoad(Objects):
         self.along: Distribution = as_distribution(along, "AlongRoad: `along`", [()])
         self.across: Distribution = as_distribution(across, "AlongRoad: `across`", [()])
         self.turn: Distribution = as_distribution(turn, "AlongRoad: `turn`", [()])
-        self.start: Distribution = camera.along  # pyright: ignore[reportAttributeAccessIssue]
+        self.start: Distribution = camera.along
         self.gap, self.clear, self.kerb = gap, clear, kerb
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:

@@ -171,7 +171,7 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
 
     low, high = n["vehicles"]
     axes = {
-        "time": {"light.0.elevation.row": n["times"].index("noon")},
+        "time": {"light.0.color.row": n["times"].index("noon")},
         "weather": {"light.0.intensity.row": n["weathers"].index("clear")},
         "vehicles": {"objects.0.count": 1},
         "paint": {"materials": OFF},

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from fastsynth.geometry import invert_rigid
+from fastsynth.geometry import invert_rigid, normalize
 from fastsynth.random import Distribution, Noise, as_distribution
 from fastsynth.randomizers import DirectionalLight, SpotLight
 from fastsynth.randomizers.lights import DIRECTIONAL, POINT, SPOT, sky_and_ground
@@ -63,7 +63,8 @@ class Sky(Randomizer):
         """Set background, ambient light and exposure."""
         cloud = self.cloud.sample(noise)[:, None]
         top, horizon = self.top.sample(noise), self.horizon.sample(noise)
-        grey = ((top + horizon) / 2).mean(-1, keepdim=True)
+        red, green, blue = ((top + horizon) / 2).split(1, -1)
+        grey = (red + green + blue) / 3
         top, horizon = top + cloud * (grey - top), horizon + cloud * (grey - horizon)
         above = (top + horizon) / 2 * self.light.sample(noise)[:, None]
         return batch.replace(
@@ -97,7 +98,7 @@ class HeadLamp(SpotLight):
             noise,
             SPOT,
             light_position=world_from_camera[:, :3, 3] + 0.5 * world_from_camera[:, :3, 1],
-            light_direction=torch.nn.functional.normalize(ahead, dim=-1),
+            light_direction=normalize(ahead),
             light_cone=torch.stack([inner.cos(), angle.cos()], -1),
         )
 
@@ -123,7 +124,7 @@ class StreetLamps(Randomizer):
     ) -> None:
         super().__init__()
         self.roads, self.height = roads, height
-        self.start: Distribution = camera.along  # pyright: ignore[reportAttributeAccessIssue]
+        self.start: Distribution = camera.along
         self.intensity: Distribution = as_distribution(intensity, "StreetLamps: `intensity`", [()])
         self.register_buffer("places", torch.tensor(places), persistent=False)
 
