@@ -121,6 +121,7 @@ def table():
         fs.CameraPose(fs.Pinhole.look_at(eye=(0, -1, 0.5), target=(0, 0, 0), fov=fs.deg(40))),
         fs.DirectionalLight(),
         [fs.ColorBackground(), fs.GradientBackground()],
+        fs.Materials(textures=fs.ProceduralTextures(pool=5), probability=0.5, hue=fs.Uniform(-0.5, 0.5)),
         sensor=fs.Sensor(noise=fs.Uniform(0.0, 0.02)),
         shading="blinn_phong",
         filter="bilinear",
@@ -136,12 +137,30 @@ def plain():
         [fs.Objects(parts), fs.Setting(parts, [5], present=fs.Choice([0, 1]))],
         [fs.AimedCamera(eye=fs.Uniform((2, -3, 1), (3, -2, 2))), fs.CameraJitter(roll=fs.Uniform(-0.1, 0.1))],
         fs.PointLights(fs.Choice([1, 2]), fs.Uniform((-1, -1, 1), (1, 1, 2)), directional=0.5),
-        materials=fs.Only(fs.Materials(base_color=fs.Uniform(0.5, 1.0)), [0, 1]),
+        materials=[
+            fs.Materials(textures=fs.ProceduralTextures()),
+            fs.Only(fs.Materials(base_color=fs.Uniform(0.5, 1.0)), [0, 1]),
+        ],
         sensor=fs.Sensor(weather["ev"]),
     )
 
 
-SCENES = {"crowd": crowd, "table": table, "plain": plain}
+def fisheye():
+    lens = fs.Lens("fisheye", fs.Normal((0.02, 0.0, 0.0, 0.0), 0.01), angle=1.7)
+    return fs.Scene(
+        fs.Objects(fs.procedural.primitives(), count=2, position=fs.FrustumPosition(fs.Uniform(2.0, 5.0))),
+        fs.Camera(fov=3.0, lens=lens),
+        fs.DirectionalLight(),
+        fs.GradientBackground(),
+    )
+
+
+def wide_angle():
+    lens = fs.Lens("radial_tangential", fs.Normal((-0.2, 0.05, 0.0, 0.0), 0.01))
+    return fs.Scene(fs.Objects(fs.procedural.primitives()), fs.Camera(fov=1.2, lens=lens))
+
+
+SCENES = {"crowd": crowd, "table": table, "plain": plain, "fisheye": fisheye, "wide_angle": wide_angle}
 scenes = pytest.mark.parametrize("make", SCENES.values(), ids=SCENES)
 
 

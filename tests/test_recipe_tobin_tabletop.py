@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import pytest
 import recipe_checks as checks
 import torch
@@ -11,7 +9,7 @@ import torch
 import fastsynth as fs
 
 SIZE = (56, 56)
-tabletop = functools.partial(fs.recipes.tobin_tabletop, pool=24)
+tabletop = fs.recipes.tobin_tabletop
 
 
 def test_labels_are_exact():
@@ -79,7 +77,13 @@ def test_every_type_of_noise_and_texture_comes():
     recipe = tabletop()
     batch = recipe.sample(256)
     assert batch.params["noise.kind"].unique().numel() == 3
-    assert (batch.texture_id >= 0).all() and batch.texture_id.unique().numel() == 24
+    assert (batch.texture_id >= 0).all() and batch.params["materials.pattern.kind"].unique().numel() == 3
+    # Two colours for every instance of every image; from a pool of ten, ten in all.
+    assert batch.color_matrix.flatten(2).flatten(0, 1).unique(dim=0).shape[0] > 3000
+    few = tabletop(pool=10).sample(256)
+    assert few.color_matrix.flatten(2).flatten(0, 1).unique(dim=0).shape[0] <= 10
+    for name, value in few.params.items():
+        assert name.startswith("materials.") or torch.equal(value, batch.params[name]), name
     lit = (batch.light_kind > 0).sum(1)
     assert lit.min() == 1 and lit.max() == 4
     plain = tabletop(without=["noise"]).sample(64)

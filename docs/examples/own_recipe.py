@@ -22,7 +22,7 @@ NUMBERS = {
 }
 
 
-def goods_on_a_table(assets=None, photos=None, without=()):
+def goods_on_a_table(assets=None, photos=None, up="z", without=()):
     """Goods that stand on a table, before photographs."""
     n = Numbers(NUMBERS)
     if assets is None:
@@ -47,7 +47,9 @@ def goods_on_a_table(assets=None, photos=None, without=()):
         target_classes=assets.class_names,
         camera=[
             fs.Camera(
-                fs.Uniform(*n["distance"]), elevation=fs.Uniform(*(fs.deg(a) for a in n["elevation"])), target=(0, 0, 0.08)
+                fs.Uniform(*n["distance"]),
+                elevation=fs.Uniform(*(fs.deg(a) for a in n["elevation"])),
+                target=(0.0, 0.0, 0.08),
             ),
             fs.CameraJitter(*(fs.Uniform(-turn, turn) for _ in range(3))),
         ],
@@ -57,6 +59,7 @@ def goods_on_a_table(assets=None, photos=None, without=()):
                 fs.Choice(range(n["goods"][0], n["goods"][1] + 1)),
                 range(goods),
                 fs.OnPlane(fs.Uniform(*n["spot"])),
+                up=up,
                 separate=True,
             ),
             fs.Setting(every, [goods]),
@@ -79,7 +82,7 @@ def goods_on_a_table(assets=None, photos=None, without=()):
 if __name__ == "__main__":
     meshes, photos = sys.argv[1:3] if len(sys.argv) > 2 else (None, None)
     assets = None if meshes is None else fs.load_assets(meshes)
-    recipe = goods_on_a_table(assets, photos)
+    recipe = goods_on_a_table(assets, photos, up="z" if meshes is None else "y")  # glTF files stand along y
     for name, value, source, note in recipe.table():
         print(f"{name:10} {value:32} {source:6} {note}")
 

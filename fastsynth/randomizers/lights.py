@@ -208,6 +208,19 @@ class SkyAmbient(Randomizer):
         return batch.replace(ambient=sky_and_ground(sky, ground))
 
 
+def append_lights(batch: SceneBatch, fields: dict[str, Tensor]) -> SceneBatch:
+    """More lights behind those that the batch has.
+
+    Args:
+        batch: B images.
+        fields: ``light_kind`` int32 [B, L], ``light_position``, ``light_direction``, ``light_color`` float32 [B, L, 3]
+            and ``light_cone`` float32 [B, L, 2].
+    """
+    if batch.light_kind.shape[1]:
+        fields = {name: torch.cat([getattr(batch, name), value], 1) for name, value in fields.items()}
+    return batch.replace(**fields)
+
+
 def color_of(color: Distribution, noise: Noise, shape: int | tuple[int, ...] = ()) -> Tensor:
     """Colours [B, *shape, 3] of a distribution of r g b, or of greys."""
     value = color.sample(noise, shape)

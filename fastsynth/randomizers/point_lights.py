@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fastsynth.geometry import normalize
 from fastsynth.random import Choice, Distribution, Noise, as_distribution
-from fastsynth.randomizers.lights import DIRECTIONAL, POINT, color_of
+from fastsynth.randomizers.lights import DIRECTIONAL, POINT, append_lights, color_of
 from fastsynth.randomizers.objects import largest
 from fastsynth.scene import Randomizer
 from fastsynth.types import MAX_LIGHTS, SceneBatch
@@ -79,6 +79,4 @@ class PointLights(Randomizer):
             "light_color": strength[..., None] * color_of(self.color, noise, slots),
             "light_cone": torch.zeros_like(position[..., :2]),
         }
-        if batch.light_kind.shape[1]:
-            fields = {name: torch.cat([getattr(batch, name), value], 1) for name, value in fields.items()}
-        return batch.replace(**fields)
+        return append_lights(batch, fields)

@@ -48,7 +48,8 @@ def picture(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     radii = np.sort((low**-2 + u * (high**-2 - low**-2)) ** -0.5)[::-1]
     for radius in radii:
         _leaf(ImageDraw.Draw(canvas), rng, radius, (height, width), hues)
-    canvas = canvas.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 1.5))).resize((size[1], size[0]), Image.Resampling.BOX)
+    canvas = canvas.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 1.5)))
+    canvas = canvas.resize((size[1], size[0]), Image.Resampling.BOX)
     grain = rng.normal(0, rng.uniform(1, 6), (*size, 1))
     shade = 1 + rng.uniform(-0.25, 0.25) * np.linspace(-1, 1, size[1])[None, :, None]
     return np.clip(np.asarray(canvas) * shade + grain, 0, 255).astype(np.uint8)

@@ -18,7 +18,7 @@ from fastsynth.recipes.assets_distractors import pedestrian, tree
 from fastsynth.recipes.assets_polygons import Points, block, joined, polyhedron, prism, ring
 
 LANE, PARKING, PAVEMENT, KERB = 3.5, 2.3, 3.0, 0.14  # widths and height [m]
-BEFORE, LENGTH, STEP = 40.0, 260.0, 5.0  # where streets begin, how long they are, and their pieces [m]
+BEFORE, LENGTH, STEP = 10.0, 190.0, 5.0  # where streets begin, how long they are, and their pieces [m]
 #: Curvature [1 / m] and lanes in each direction of the streets.
 STREETS = [(bend, lanes) for lanes in (1, 2) for bend in (0.0, 1 / 160, -1 / 160)]
 
@@ -121,7 +121,7 @@ def road(of: Street, name: str = "street") -> Mesh:
             rows.append(row)
 
     half, up = of.half, 0.02
-    far = 90.0
+    far = 60.0  # [m]
     strip(0, -half, half, 0, 0)
     for side in (-1, 1):
         inner, outer, land = side * half, side * (half + PAVEMENT), side * far
@@ -141,9 +141,6 @@ def road(of: Street, name: str = "street") -> Mesh:
         strip(3, 0.1, 0.22, up, up)
     else:
         strip(3, -0.07, 0.07, up, up, on=0.6, every=2)
-    wide = 1500.0
-    faces.append([(-wide, -wide, -0.3), (wide, -wide, -0.3), (wide, wide, -0.3), (-wide, wide, -0.3)])
-    rows.append(2)
     return polyhedron(faces, name, [ASPHALT, PAVING, GRASS, MARK], rows, tile=3.0)
 
 

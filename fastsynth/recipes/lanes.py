@@ -138,7 +138,7 @@ class AlongRoad(Objects):
         across: To the side: from the middle of the lane; outward from the kerb [m].
         turn: From the direction of the lane, counter-clockwise [rad].
         scale: As of `Objects`.
-        gap: Least distance between two of one lane [m].
+        gap: Least distance between two of one lane [m]; None = they may stand in each other, as leaves of trees do.
         clear: No object of the camera's own lane is nearer than this [m].
         kerb: Along the kerbs rather than on the lanes.
     """
@@ -154,7 +154,7 @@ class AlongRoad(Objects):
         across: Any = 0.0,
         turn: Any = 0.0,
         scale: Any = 1.0,
-        gap: float = 2.0,
+        gap: float | None = 2.0,
         clear: float = 0.0,
         kerb: bool = False,
     ) -> None:
@@ -169,7 +169,7 @@ class AlongRoad(Objects):
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Append the slots of these objects."""
-        slots, many = self.slots, (TRIES, self.slots)
+        slots, many = self.slots, (1 if self.gap is None else TRIES, self.slots)
         street, ego = self.roads.here(noise)
         mesh = self.meshes(noise)
         used = torch.arange(slots, device=batch.device) < self.count.sample(noise)[:, None]
@@ -186,16 +186,19 @@ class AlongRoad(Objects):
             offset, way = self.roads.lanes[street, lane].unbind(-1)
             along = torch.where(lane == ego.view(-1, 1, 1), along.clamp(min=self.clear), along)
         linear = self._linear(noise, (batch.images, slots))
-        low, high = batch.assets.mesh_bounds[mesh].split(3, -1)
-        length = (high - low)[..., 0] * linear[..., 0, 0]
-        apart = torch.stack([along, lane * _APART, torch.zeros_like(along)], -1)
-        first, free = first_free(apart, (length + self.gap) / 2, used)
-        first = first[:, None]
-        street, along, offset, way = (each.gather(1, first)[:, 0] for each in (street, along, offset, way))
+        if self.gap is None:
+            street, along, offset, way = (each[:, 0] for each in (street, along, offset, way))
+        else:
+            low, high = batch.assets.mesh_bounds[mesh].split(3, -1)
+            length = (high - low)[..., 0] * linear[..., 0, 0]
+            apart = torch.stack([along, lane * _APART, torch.zeros_like(along)], -1)
+            first, used = first_free(apart, (length + self.gap) / 2, used)
+            first = first[:, None]
+            street, along, offset, way = (each.gather(1, first)[:, 0] for each in (street, along, offset, way))
         offset = offset + way * self.across.sample(noise, slots)
         x, y, heading = self.roads.at(street, along + self.start.sample(noise)[:, None], offset)
         turn = heading + torch.where(way < 0, math.pi, 0.0) + self.turn.sample(noise, slots)
         c, s, zero = turn.cos(), turn.sin(), torch.zeros_like(turn)
         turned = torch.stack([c, -s, zero, s, c, zero, zero, zero, zero + 1], -1).unflatten(-1, (3, 3))
-        mesh_id = torch.where(free, mesh, -1).int()
+        mesh_id = torch.where(used, mesh, -1).int()
         return append_instances(batch, mesh_id, affine(multiply(turned, linear), torch.stack([x, y, zero], -1)))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from fastsynth.assets import Assets
-from fastsynth.effects import Fog, Rain
+from fastsynth.effects import Fog
 from fastsynth.geometry import deg
 from fastsynth.random import Choice, LogUniform, Noise, Table, Uniform, as_distribution
 from fastsynth.randomizers import ImageBackground, Only
@@ -21,6 +21,7 @@ from fastsynth.recipes.lanes import AlongRoad, RoadCamera, Roads, TheStreet
 from fastsynth.recipes.numbers import Numbers, memory, ours
 from fastsynth.recipes.recipe import OFF, Recipe
 from fastsynth.recipes.sky import HeadLamp, Sky, StreetLamps, Sun, Wetness
+from fastsynth.recipes.streaks import Streaks
 from fastsynth.scene import Randomizer
 from fastsynth.types import SceneBatch
 
@@ -60,7 +61,7 @@ NUMBERS = {
     "trees": ours((0, 8), "occluders beside the kerb"),
     "tree_scale": ours((0.7, 1.4)),
     "pedestrians": ours((0, 4), "on the pavements"),
-    "camera_along": ours((0.0, 40.0), "where on its street the camera's car is [m]"),
+    "camera_along": ours((0.0, 30.0), "where on its street the camera's car is [m]"),
     "camera_height": ours((1.2, 1.8), "[m]"),
     "camera_pan": ours(4.0, "to either side [degrees]"),
     "camera_tilt": ours((-5.0, 1.0), "[degrees]"),
@@ -72,6 +73,7 @@ NUMBERS = {
             "top": (0.32, 0.42, 0.62),
             "horizon": (0.9, 0.62, 0.42),
             "ev": 0.1,
+            "streak": 0.5,
             "lamps": 0.0,
             "fog": (0.62, 0.55, 0.5),
         }
@@ -83,6 +85,7 @@ NUMBERS = {
             "top": (0.18, 0.36, 0.72),
             "horizon": (0.6, 0.72, 0.85),
             "ev": -0.35,
+            "streak": 0.6,
             "lamps": 0.0,
             "fog": (0.72, 0.74, 0.76),
         }
@@ -94,6 +97,7 @@ NUMBERS = {
             "top": (0.12, 0.14, 0.3),
             "horizon": (0.75, 0.36, 0.2),
             "ev": 0.6,
+            "streak": 0.3,
             "lamps": 3.0,
             "fog": (0.3, 0.26, 0.26),
         }
@@ -105,6 +109,7 @@ NUMBERS = {
             "top": (0.004, 0.006, 0.014),
             "horizon": (0.025, 0.025, 0.035),
             "ev": 1.5,
+            "streak": 0.12,
             "lamps": 7.0,
             "fog": (0.03, 0.03, 0.034),
         }
@@ -116,7 +121,8 @@ NUMBERS = {
         {"sun": 0.04, "cloud": 0.95, "sky": 0.75, "fog": [0.003, 0.01], "wet": [0.6, 1.0], "drops": [0.0015, 0.006]}
     ),
     "wet_roughness": ours(0.16, "of what is soaked"),
-    "streaks": ours(0.55, "grey of the rain at noon"),
+    "streak_cover": ours(0.35, "part of a pixel that a streak hides"),
+    "slant": ours((-0.25, 0.25), "of the rain, by the wind"),
 }
 
 
@@ -152,6 +158,7 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
     roads = Roads([street(*kind) for kind in STREETS])
     assert n["place"]
     time, weather = (Table({name: _cells(n[name]) for name in n[which]}) for which in ("times", "weathers"))
+    azimuth = Uniform(0.0, deg(360.0))
     pan, turn = deg(n["camera_pan"]), deg(n["off_heading"])
     camera = RoadCamera(
         roads,
@@ -163,7 +170,7 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
     )
 
     def beside(name: str, count: str, across: tuple[float, float], **others: Any) -> AlongRoad:
-        ahead = Uniform(4.0, 130.0)
+        ahead = Uniform(4.0, 120.0)
         low, high = n[count]
         return AlongRoad(
             own, roads, Choice(range(low, high + 1)), rows[name], ahead, camera, Uniform(*across), kerb=True, **others
@@ -206,13 +213,13 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
                 clear=n["own_lane"],
             ),
             beside("building", "buildings", n["setback"], scale=Uniform(*n["building_scale"]), gap=1.0),
-            beside("pole", "poles", (0.4, 0.8), gap=6.0),
-            beside("tree", "trees", (0.9, 2.4), scale=Uniform(*n["tree_scale"]), gap=3.0),
-            beside("pedestrian", "pedestrians", (0.9, 2.4), turn=Choice([0.0, 3.1416, 1.5708]), gap=0.5),
+            beside("pole", "poles", (0.4, 0.8), gap=None),
+            beside("tree", "trees", (0.9, 2.4), scale=Uniform(*n["tree_scale"]), gap=None),
+            beside("pedestrian", "pedestrians", (0.9, 2.4), turn=Choice([0.0, 3.1416, 1.5708]), gap=None),
             TheStreet(own, roads, len(own) - len(STREETS)),
         ],
         light=[
-            Sun(time["sun"], Uniform(0.0, deg(360.0)), weather["sun"], time["light"]),
+            Sun(time["sun"], azimuth, weather["sun"], time["light"]),
             HeadLamp(time["lamps"]),
             StreetLamps(roads, camera, time["lamps"]),
         ],
@@ -223,7 +230,7 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
         materials=Only(Paint(Choice(n["paint"], n["paint_share"]), Uniform(*n["paint_shade"])), rows["vehicle"]),
         wetness=Wetness(weather["wet"], n["wet_roughness"]),
         fog=Fog(weather["fog"], time["fog"], far=600.0),
-        rain=Rain(weather["drops"], length=9.0, angle=Uniform(1.4, 1.75), brightness=n["streaks"], opacity=0.35),
+        rain=Streaks(weather["drops"], Uniform(*n["slant"]), time["streak"], n["streak_cover"]),
         shading="blinn_phong",
         tone="filmic",
         lod=0.5,

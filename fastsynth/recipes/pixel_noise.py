@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fastsynth import ops
 from fastsynth.canvas import Canvas
-from fastsynth.effects import Effect, gaussian_noise, salt_and_pepper
+from fastsynth.effects import Effect
 from fastsynth.random import Choice, Distribution, Noise, as_distribution
 from fastsynth.randomizers.sensor import noise_key
 from fastsynth.types import SceneBatch
@@ -42,5 +43,10 @@ class PixelNoise(Effect):
 
     @staticmethod
     def change(image: Tensor, canvas: Canvas, sigma: Tensor, lost: Tensor, key: Tensor) -> Tensor:  # type: ignore[override]
-        """See `gaussian_noise` and `salt_and_pepper`."""
-        return salt_and_pepper(gaussian_noise(image, sigma, key), lost, key)
+        """As `gaussian_noise` and `salt_and_pepper`, of the same numbers: no image has both."""
+        normal = ops.normal(key, image[0].numel() if image.shape[0] else 0).view_as(image)
+        first = normal[:, :1]
+        limit = -torch.special.ndtri(lost.double() / 2).float()[:, None, None, None]
+        salt, pepper = first > limit, first < -limit
+        noisy = torch.addcmul(image, normal, sigma[:, None, None, None]).clamp(0, 1)
+        return noisy.masked_fill(salt, 1.0).masked_fill(pepper, 0.0)

@@ -37,7 +37,8 @@ class Recipe(Scene):
         numbers: What it is made of, each with whose it is.
         size: Height and width of the system's pictures [pixels].
         axes: What can be switched off: for each axis the paths of distributions with the value, or the narrower
-            distribution, that they are set to, or of randomizers with `OFF`. Nothing else that is drawn changes.
+            distribution, that they are set to, or None for parts that need not be there; or of randomizers with
+            `OFF`. Nothing else that is drawn changes.
         without: Axes that are off.
         label: What the system labels beside boxes and masks: a function of `Frames` to tensors [B, ...].
         label_outputs: Outputs of `render` that `label` reads.
@@ -100,9 +101,10 @@ class Recipe(Scene):
     def _switch_off(self, path: str, value: Any) -> None:
         """Put a constant, or nothing, in the place of a part."""
         held = self.get_submodule(path)
+        part: nn.Module | None = None
         if value is OFF:
-            part: nn.Module = Off()
-        else:
+            part = Off()
+        elif value is not None:
             if not isinstance(held, Distribution):
                 raise ValueError(f"{self.name}(): {path!r} is no distribution; give OFF to leave it out.")
             part = (value if isinstance(value, Distribution) else Constant(value)).to(self.device)

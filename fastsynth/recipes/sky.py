@@ -9,7 +9,7 @@ import torch
 from fastsynth.geometry import invert_rigid, normalize
 from fastsynth.random import Distribution, Noise, as_distribution
 from fastsynth.randomizers import DirectionalLight, SpotLight
-from fastsynth.randomizers.lights import DIRECTIONAL, POINT, SPOT, sky_and_ground
+from fastsynth.randomizers.lights import DIRECTIONAL, POINT, SPOT, append_lights, sky_and_ground
 from fastsynth.recipes.lanes import RoadCamera, Roads
 from fastsynth.scene import Randomizer
 from fastsynth.types import SceneBatch
@@ -146,9 +146,7 @@ class StreetLamps(Randomizer):
             "light_color": warm,
             "light_cone": torch.zeros_like(position[..., :2]),
         }
-        if batch.light_kind.shape[1]:
-            fields = {name: torch.cat([getattr(batch, name), value], 1) for name, value in fields.items()}
-        return batch.replace(**fields)
+        return append_lights(batch, fields)
 
 
 class Wetness(Randomizer):

@@ -80,7 +80,7 @@ def tremblay_cars(assets: Assets | None = None, photos: Any = None, without: Seq
     """Detect cars in pictures that look like no place on earth.
 
     Targets are the cars. Box jitter, which the system trains with, changes labels and not pictures: see
-    `fastsynth.augment`.
+    `fastsynth.augment.jitter_boxes`.
 
     Args:
         assets: Cars of about 4 m that stand on z = 0; 36 stand-ins by default.
