@@ -131,7 +131,18 @@ def table():
 
 
 def plain():
-    return fs.Scene(fs.Objects(fs.procedural.primitives()), materials=fs.Materials(textures=fs.ProceduralTextures()))
+    parts = fs.procedural.primitives()
+    weather = random.Table({"clear": {"ev": 0.0}, "dull": {"ev": [-2.0, -1.0]}})
+    return fs.Scene(
+        [fs.Objects(parts), fs.Setting(parts, [5], present=fs.Choice([0, 1]))],
+        [fs.AimedCamera(eye=fs.Uniform((2, -3, 1), (3, -2, 2))), fs.CameraJitter(roll=fs.Uniform(-0.1, 0.1))],
+        fs.PointLights(fs.Choice([1, 2]), fs.Uniform((-1, -1, 1), (1, 1, 2)), directional=0.5),
+        materials=[
+            fs.Materials(textures=fs.ProceduralTextures()),
+            fs.Only(fs.Materials(base_color=fs.Uniform(0.5, 1.0)), [0, 1]),
+        ],
+        sensor=fs.Sensor(weather["ev"]),
+    )
 
 
 def sky():
@@ -181,7 +192,7 @@ def test_the_scenes_hold_every_randomizer_and_distribution():
     held = {type(module).__name__ for make in SCENES.values() for module in make().modules()}
     public = [*random.__all__, *fs.augment.__all__]
     wanted = set(randomizers.__all__) | {name for name in public if name[0].isupper()}
-    assert wanted - held == {"Decisions", "Distribution", "Learnable", "Noise", "Placement", "RandomWarp"}
+    assert wanted - held == {*("Decisions", "Distribution", "Learnable", "Noise", "Placement", "RandomWarp", "Table")}
 
 
 @scenes

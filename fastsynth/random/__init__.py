@@ -8,6 +8,7 @@ from fastsynth.random.directions import UniformHemisphere, UniformRotation, Unif
 from fastsynth.random.distribution import Constant, Distribution, as_distribution
 from fastsynth.random.distributions import LogNormal, LogUniform, Normal, Triangular, TruncatedNormal, Uniform
 from fastsynth.random.learnable import Learnable
+from fastsynth.random.linked import Linked, Table
 from fastsynth.random.noise import Noise, stream_number
 
 __all__ = [
@@ -16,10 +17,12 @@ __all__ = [
     "Decisions",
     "Distribution",
     "Learnable",
+    "Linked",
     "LogNormal",
     "LogUniform",
     "Noise",
     "Normal",
+    "Table",
     "Triangular",
     "TruncatedNormal",
     "Uniform",

@@ -45,7 +45,9 @@ class Decisions:
         if choice in self.forced:
             wanted = self.forced[choice]
             position = wanted.view(-1, *(1,) * (position.ndim - 1)).expand_as(position)
-        self.drawn.append((choice, position))
+        again = any(known is choice and have.shape == position.shape for known, have in self.drawn)
+        if not again:  # in a second place a choice gives the same again, and decides no more than it did
+            self.drawn.append((choice, position))
         return position
 
     def note(self, distribution: Distribution, value: Tensor) -> None:

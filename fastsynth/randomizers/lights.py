@@ -231,13 +231,31 @@ class SkyAmbient(Randomizer):
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Set the ambient light."""
         sky, ground = color_of(self.sky, noise), color_of(self.ground, noise)
-        return batch.replace(ambient=_ambient((sky + ground) / 2, (sky - ground) / 2))
+        return batch.replace(ambient=sky_and_ground(sky, ground))
+
+
+def append_lights(batch: SceneBatch, fields: dict[str, Tensor]) -> SceneBatch:
+    """More lights behind those that the batch has.
+
+    Args:
+        batch: B images.
+        fields: ``light_kind`` int32 [B, L], ``light_position``, ``light_direction``, ``light_color`` float32 [B, L, 3]
+            and ``light_cone`` float32 [B, L, 2].
+    """
+    if batch.light_kind.shape[1]:
+        fields = {name: torch.cat([getattr(batch, name), value], 1) for name, value in fields.items()}
+    return batch.replace(**fields)
 
 
 def color_of(color: Distribution, noise: Noise, shape: int | tuple[int, ...] = ()) -> Tensor:
     """Colours [B, *shape, 3] of a distribution of r g b, or of greys."""
     value = color.sample(noise, shape)
     return value if color.event else value[..., None].expand(*value.shape, 3)
+
+
+def sky_and_ground(sky: Tensor, ground: Tensor) -> Tensor:
+    """Spherical harmonics [B, 9, 3] of light from above and from below, each float32 [B, 3]."""
+    return _ambient((sky + ground) / 2, (sky - ground) / 2)
 
 
 def _ambient(mean: Tensor, slope: Tensor) -> Tensor:

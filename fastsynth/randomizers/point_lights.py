@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fastsynth.geometry import normalize
 from fastsynth.random import Choice, Distribution, Noise, as_distribution
-from fastsynth.randomizers.lights import DIRECTIONAL, POINT, color_of
+from fastsynth.randomizers.lights import DIRECTIONAL, POINT, append_lights, color_of
 from fastsynth.randomizers.objects import largest
 from fastsynth.scene import Randomizer
 from fastsynth.types import MAX_LIGHTS, SceneBatch
@@ -84,3 +84,4 @@ class PointLights(Randomizer):
         if batch.light_kind.shape[1]:
             fields = {name: torch.cat([getattr(batch, name), value], 1) for name, value in fields.items()}
         return batch.replace(**fields, shadow_columns=batch.shadow_lights if batch.light_shadow is not None else None)
+        return append_lights(batch, fields)

@@ -6,18 +6,22 @@ from collections.abc import Callable
 
 from fastsynth.recipes.annotation_saved import annotation_saved
 from fastsynth.recipes.cut_paste import cut_paste
+from fastsynth.recipes.matrix_drive import matrix_drive
 from fastsynth.recipes.numbers import SOURCES, Number, Numbers, code, memory, ours, paper
 from fastsynth.recipes.recipe import OFF, Recipe
 from fastsynth.recipes.rozantsev_uav import rozantsev_uav
 from fastsynth.recipes.tobin_tabletop import tobin_tabletop
+from fastsynth.recipes.tremblay_cars import tremblay_cars
 from fastsynth.recipes.vending_fisheye import vending_fisheye
 
 #: Every recipe by its name.
 RECIPES: dict[str, Callable[..., Recipe]] = {
-    "cut_paste": cut_paste,
-    "rozantsev_uav": rozantsev_uav,
     "annotation_saved": annotation_saved,
+    "cut_paste": cut_paste,
+    "matrix_drive": matrix_drive,
+    "rozantsev_uav": rozantsev_uav,
     "tobin_tabletop": tobin_tabletop,
+    "tremblay_cars": tremblay_cars,
     "vending_fisheye": vending_fisheye,
 }
 
@@ -31,10 +35,12 @@ __all__ = [
     "annotation_saved",
     "code",
     "cut_paste",
+    "matrix_drive",
     "memory",
     "ours",
     "paper",
     "rozantsev_uav",
     "tobin_tabletop",
+    "tremblay_cars",
     "vending_fisheye",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from fastsynth.assets import Material, Mesh
 
-Points = Sequence[Sequence[float]]
+#: Corners of a polygon, [n, 3].
+Points: TypeAlias = Sequence[Sequence[float]] | Sequence[np.ndarray] | np.ndarray
 
 
 def polyhedron(

@@ -38,7 +38,8 @@ class Recipe(Scene):
         numbers: What it is made of, each with whose it is.
         size: Height and width of the system's pictures [pixels].
         axes: What can be switched off: for each axis the paths of distributions with the value, or the narrower
-            distribution, that they are set to, or of randomizers with `OFF`. Nothing else that is drawn changes.
+            distribution, that they are set to, or None for parts that need not be there; or of randomizers with
+            `OFF`. Nothing else that is drawn changes.
         without: Axes that are off.
         label: What the system labels beside boxes and masks: a function of `Frames` to tensors [B, ...].
         label_outputs: Outputs of `render` that `label` reads.
@@ -107,16 +108,16 @@ class Recipe(Scene):
 
     def _switch_off(self, path: str, value: Any) -> None:
         """Put a constant, or nothing, in the place of a part."""
-        parent, _, own = path.rpartition(".")
-        holder: nn.Module = self.get_submodule(parent)
         held = self.get_submodule(path)
+        part: nn.Module | None = None
         if value is OFF:
-            part: nn.Module = Off()
-        else:
+            part = Off()
+        elif value is not None:
             if not isinstance(held, Distribution):
                 raise ValueError(f"{self.name}(): {path!r} is no distribution; give OFF to leave it out.")
             part = (value if isinstance(value, Distribution) else Constant(value)).to(self.device)
-        if isinstance(holder, nn.ModuleList):
-            holder[int(own)] = part
-        else:
-            setattr(holder, own, part)
+        # In every place that holds it: what is shared is switched off as one.
+        for module in list(self.modules()):
+            for name, child in list(module.named_children()):
+                if child is held:
+                    module.register_module(name, part)

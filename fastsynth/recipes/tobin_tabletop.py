@@ -14,8 +14,17 @@ from torch import Tensor
 from fastsynth.assets import Assets
 from fastsynth.geometry import deg
 from fastsynth.random import Choice, Distribution, LogUniform, Noise, Uniform, as_distribution
-from fastsynth.randomizers import AimedCamera, Ambient, CameraJitter, Materials, Objects, OnPlane, PointLights, Setting
-from fastsynth.recipes.assets_patterns import patterns
+from fastsynth.randomizers import (
+    AimedCamera,
+    Ambient,
+    CameraJitter,
+    Materials,
+    Objects,
+    OnPlane,
+    PointLights,
+    ProceduralTextures,
+    Setting,
+)
 from fastsynth.recipes.assets_solids import tabletop
 from fastsynth.recipes.numbers import Numbers, ours, paper
 from fastsynth.recipes.pixel_noise import PixelNoise
@@ -30,7 +39,7 @@ NUMBERS = {
     "spot": ours(((-0.25, -0.2), (0.25, 0.2)), "uniform on the table in the paper, which gives no size [m]"),
     "table_height": paper(0.0, "fixed, so that one camera suffices; here the origin of z [m]"),
     "texture_types": paper(("flat", "gradient", "checker"), "each as likely, of one or two random RGB values"),
-    "pool": ours(512, "textures to draw from; the paper draws anew, and finds fewer than 1,000 to harm"),
+    "pool": paper(None, "new textures in each image; fewer than 1,000 in all are found to harm"),
     "eye": ours((0.0, -0.72, 0.56), "placed by hand in the paper, 70 to 105 cm from the objects [m]"),
     "aim": ours((0.0, 0.0, 0.0), "a fixed point on the table [m]"),
     "eye_box": paper((0.10, 0.05, 0.10), "sides of the box that the camera is in; which is across: ours [m]"),
@@ -64,7 +73,7 @@ def tobin_tabletop(
     Args:
         assets: Meshes to localize and to distract, the origin of each its centre of mass; the eight solids by default.
         target: Name or row of the mesh to localize; None = any of them, another one in each image.
-        pool: How many textures there are in all; see the paper's ablation.
+        pool: How many textures there are in all; None = no end of them. See the paper's ablation.
         without: "noise", "camera", "distractors", "textures" (all white), "light" (one fixed lamp), "robot".
 
     Example:
@@ -141,7 +150,7 @@ def tobin_tabletop(
             ),
             Ambient(Uniform(*n["ambient"])),
         ],
-        materials=Materials(textures=patterns(size, n["texture_types"])),
+        materials=Materials(textures=ProceduralTextures(n["texture_types"], size)),
         gloss=Gloss(LogUniform(*n["specular_exponent"])),
         noise=PixelNoise(n["noise_types"], Uniform(*n["gaussian"]), Uniform(*n["salt_pepper"])),
         shading="blinn_phong",
