@@ -11,4 +11,14 @@ from fastsynth.augment.frames import warp_frames
 from fastsynth.augment.maps import affine, crop, invert
 from fastsynth.augment.randomizers import RandomAffine, RandomCrop, RandomWarp
 
-__all__ = ["RandomAffine", "RandomCrop", "RandomWarp", "affine", "crop", "invert", "jitter_boxes", "warp_camera", "warp_frames"]
+__all__ = [
+    "RandomAffine",
+    "RandomCrop",
+    "RandomWarp",
+    "affine",
+    "crop",
+    "invert",
+    "jitter_boxes",
+    "warp_camera",
+    "warp_frames",
+]

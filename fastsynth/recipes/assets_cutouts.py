@@ -57,7 +57,9 @@ def product_cutouts(
     world = batch.world_from_object.clone()
     world[..., :3, :3] *= fill[..., None, None]
     world[..., :3, 3] = -(world[..., :3, :3] @ ((low + high) / 2)[..., None])[..., 0]
-    frames = render(batch.replace(mesh_id=rows, world_from_object=world), (side, side), ("rgb", "instance_id"), samples=4)
+    frames = render(
+        batch.replace(mesh_id=rows, world_from_object=world), (side, side), ("rgb", "instance_id"), samples=4
+    )
     pictures = (frames.rgb.movedim(1, -1).numpy() * 255 + 0.5).astype(np.uint8)
     made = []
     for k, (picture, ids) in enumerate(zip(pictures, frames.instance_id.numpy(), strict=True)):
@@ -81,10 +83,14 @@ def places(count: int, side: int = 160) -> Textures:
             left, top = rng.uniform(-0.1, 1.3), rng.uniform(-0.1, 1.0)
             width, height = rng.uniform(0.03, 0.4), rng.uniform(0.03, 0.3)
             slope = rng.normal(0, 0.15)
-            inside = (np.abs(x - left + slope * (y - top)) < width / 2) & (np.abs(y - top - slope * (x - left)) < height / 2)
+            inside = (np.abs(x - left + slope * (y - top)) < width / 2) & (
+                np.abs(y - top - slope * (x - left)) < height / 2
+            )
             shade = 1 + rng.normal(0, 0.4) * (x - left) + rng.normal(0, 0.4) * (y - top)
             picture = np.where(inside[..., None], rng.uniform(0.05, 0.95, 3) * shade[..., None], picture)
         light = 1 + rng.normal(0, 0.3) * (x - 0.6) + rng.normal(0, 0.3) * (y - 0.5)
-        picture = ndimage.gaussian_filter(picture * light[..., None], (0.8, 0.8, 0)) + rng.normal(0, 0.01, picture.shape)
+        picture = ndimage.gaussian_filter(picture * light[..., None], (0.8, 0.8, 0)) + rng.normal(
+            0, 0.01, picture.shape
+        )
         pictures.append((picture.clip(0, 1) * 255 + 0.5).astype(np.uint8))
     return Textures.from_images(pictures, "clamp")

@@ -33,8 +33,12 @@ NUMBERS = {
     "classes": paper(11, "those of the GMU Kitchens that are in BigBIRD"),
     "others": ours(12, "products that only distract"),
     "views": ours(2, "of each instance; BigBIRD has 600"),
-    "photograph": ours(256, "side of a stand-in's photograph, of which the object fills about the middle half [pixels]"),
-    "pixel": ours(2, "a stand-in's pixels count so many times: objects are about 256 pixels large before they are scaled"),
+    "photograph": ours(
+        256, "side of a stand-in's photograph, of which the object fills about the middle half [pixels]"
+    ),
+    "pixel": ours(
+        2, "a stand-in's pixels count so many times: objects are about 256 pixels large before they are scaled"
+    ),
     "mask_error": ours(1, "stand-ins' masks are too small or too large by so many pixels, so that there is a trace"),
     "places": ours(24, "stand-ins; the paper has 1,548 photographs of UW Scenes, given here by `photos`"),
     "targets": code((1, 4), "an image"),
@@ -120,7 +124,9 @@ def cut_paste(
     n = Numbers(NUMBERS)
     if assets is None:
         objects = n["instances"], n["classes"], n["others"]
-        assets = product_cutouts(*objects, n["views"], n["photograph"], n["pixel"] * 0.001, n["mask_error"], n["around"])
+        assets = product_cutouts(
+            *objects, n["views"], n["photograph"], n["pixel"] * 0.001, n["mask_error"], n["around"]
+        )
     names = assets.class_names
     decoys = {"distractor"} if distractors is None else set(distractors)
     for name in sorted(decoys - set(names)):
