@@ -6,9 +6,10 @@
 // number. The matrix is symmetric, so the adjoint solves the same system for the gradient.
 //
 // Successive over-relaxation in red-black order with Chebyshev's factors (Hageman and Young, "Applied Iterative Methods",
-// 1981), a tile for each picture and channel. The factor's spectral radius is that of the mask's box, an upper bound of
-// the mask's own, and so is the number of sweeps, which is all that depends on the mask. Each colour lies in an array of
-// its own, in rows of the box, so that neighbours are runs: neighbours of column i are i - 1 + p and i + p of the same
+// 1981), a tile for each picture and channel. The factor's spectral radius and the number of sweeps, which is all that
+// depends on the mask, come from its longest runs: where no run in a row is longer than w and none in a column than h, the
+// least eigenvalue is at least that of a w x h rectangle, as every run alone is held at both ends. Each colour lies in an
+// array of its own, in rows of the box, so that neighbours are runs: neighbours of column i are i - 1 + p and i + p of the same
 // row of the other colour, p the parity, and i of the rows above and below.
 #pragma once
 
@@ -22,6 +23,7 @@ struct PoissonView {
   struct Shared {
     int32_t box[4];  // least x, least y, largest x, largest y
     int32_t inside;  // pixels
+    int32_t longest[2];  // run of the mask's pixels in a row, in a column; see longest_runs()
   };
   template <class Tile>
   static constexpr int lanes() {
@@ -42,6 +44,7 @@ struct PoissonView {
   struct Box {
     int32_t x, y, width, height, row, columns;  // row: elements of a row, columns: of these to be worked on
     int32_t inside;
+    int32_t longest[2];
     float* first;  // of the solution's first row of colour 0; a row lies above it
     int64_t size;  // from one array to the next
     // The solution, the right side and 1 / deg of a colour.
@@ -55,7 +58,7 @@ struct PoissonView {
     using Int = typename Tile::Int;
     using Mask = typename Tile::Mask;
     tile.for_one(4, [&](int32_t k) { shared.box[k] = k < 2 ? INT32_MAX : -1; });
-    tile.for_one(1, [&](int32_t) { shared.inside = 0; });
+    tile.for_one(1, [&](int32_t) { shared.inside = shared.longest[0] = shared.longest[1] = 0; });
     tile.sync();
     const int32_t* in = mask + tile.index / channels * pixels();
     Int least_x(INT32_MAX), least_y(INT32_MAX), most_x(-1), most_y(-1);
@@ -82,10 +85,40 @@ struct PoissonView {
     box.width = box.inside ? shared.box[2] - box.x + 1 : 0;
     box.height = box.inside ? shared.box[3] - box.y + 1 : 0;
     box.columns = ((box.width + 1) / 2 + 15) / 16 * 16;
+    longest_runs(tile, shared, box);
+    for (int axis = 0; axis < 2; ++axis) box.longest[axis] = shared.longest[axis];
     box.row = box.columns + kPad;
     box.size = scratch_size(height, width);
     box.first = scratch + tile.index * 6 * box.size + kPad + box.row;
     return box;
+  }
+
+  // The longest run of the mask's pixels along each axis. The border of the picture holds nothing, and the solution is
+  // mirrored there: a run that touches it counts twice, and one that touches both ends four times.
+  template <class Tile, class S>
+  FS_KERNEL void longest_runs(Tile& tile, S& shared, const Box& box) const {
+    using Int = typename Tile::Int;
+    using Mask = typename Tile::Mask;
+    const int32_t* in = mask + tile.index / channels * pixels();
+    for (int axis = 0; axis < 2; ++axis) {
+      const int32_t lines = axis ? box.width : box.height, begin = axis ? box.y : box.x,
+                    end = begin + (axis ? box.height : box.width), last = (axis ? height : width) - 1;
+      const int32_t step = axis ? 1 : width, along = axis ? width : 1;  // from line to line, and along a line
+      const int32_t* first = in + int64_t{axis ? box.x : box.y} * step;
+      Int longest(0);
+      tile.for_each(lines, [&](Int line, Mask active) {
+        Int run(0), weight(begin == 0 ? 2 : 1);
+        for (int32_t k = begin; k < end; ++k) {
+          const Mask here = active & (gather(first + int64_t{k} * along, multiply(line, Int(step)), active) != Int(0));
+          run = select(here, run + weight, Int(0));
+          weight = select(here, weight, Int(1));
+          longest = max(longest, run);
+        }
+        if (end == last + 1) longest = max(longest, run + run);
+      });
+      tile.most(&shared.longest[axis], most_over(longest, Mask(true)));
+    }
+    tile.sync();
   }
 
   // Everything at rest: x = 0, shares by the mask, b by `right(x, y, inside)`, for the pixels of the box.
@@ -130,13 +163,8 @@ struct PoissonView {
     using Float = typename Tile::Float;
     using Int = typename Tile::Int;
     using Mask = typename Tile::Mask;
-    // The box's least eigenvalue, a half of (pi / length)^2 along each axis, for sides that are held at both ends; the
-    // picture's border holds nothing, and the solution is mirrored there.
-    const auto length = [](int32_t size, bool free_low, bool free_high) {
-      return float((size + 1) << (int(free_low) + int(free_high)));
-    };
-    const float w = length(box.width, box.x == 0, box.x + box.width == width),
-                h = length(box.height, box.y == 0, box.y + box.height == height);
+    // The least eigenvalue is a half of (pi / length)^2 along each axis.
+    const float w = float(box.longest[0] + 1), h = float(box.longest[1] + 1);
     const float gap = min(2.2214415f * sqrt(1.0f / (w * w) + 1.0f / (h * h)), 1.0f);  // sqrt(1 - radius^2)
     const float square = 1.0f - gap * gap;
     const int32_t sweeps = 20 + to_int(6.0f / gap);  // the error falls by about exp(-2 gap) a sweep

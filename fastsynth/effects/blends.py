@@ -16,6 +16,7 @@ from fastsynth.effects.effect import Effect
 from fastsynth.effects.grain import SCOPES
 from fastsynth.effects.kernels import box_kernel, delta_kernel, gaussian_kernel, line_kernel
 from fastsynth.ops.convolve import MAX_RADIUS, convolve
+from fastsynth.ops.poisson import poisson
 from fastsynth.random import Choice, Distribution, Noise, as_distribution
 from fastsynth.types import SceneBatch
 
@@ -78,11 +79,12 @@ class Blend(Effect):
         if box % 2 != 1 or not 0 < box <= 2 * MAX_RADIUS + 1:
             raise ValueError(f"Blend: `box` must be an odd number of pixels, but is {box}.")
         half = max(reach, box // 2)
+        radius = max(_radius("Blend", radius), half)
         kernels = delta_kernel(len(BLENDS), 2 * half + 1)
         kernels[_GAUSSIAN] = _inside(_cut_gaussian(float(sigma), reach), half)
         kernels[_BOX] = _inside(box_kernel(1, box)[0], half)
         self.register_buffer("kernels", kernels, persistent=False)
-        self.change = functools.partial(_blend, radius=_radius("Blend", radius))
+        self.change = functools.partial(_blend, radius=radius)
 
     def sample(self, batch: SceneBatch, noise: Noise) -> dict[str, Tensor]:
         """Kind, the kernel of the mask, and the motion."""
@@ -111,16 +113,23 @@ def _blend(
     *,
     radius: int,
 ) -> Tensor:
-    """What does nothing for an image's kind is given a kernel of one pixel or an empty mask, which cost little."""
-    mask, backdrop = canvas.instance_id >= 0, canvas.backdrop()
-    feathered = blending.feathered(image, backdrop, mask, kernel)
-    solves = (kind == _POISSON)[:, None, None]
-    cloned = blending.cloned(image, backdrop, mask & solves, around)
-    blended = torch.where(solves[:, None], cloned, feathered)
-    blended = torch.where((kind == 0)[:, None, None, None], image, blended)
-    stroke = line_kernel(torch.where(kind == _MOTION, length, 0.0), angle, radius, begin)
-    moved = convolve(image, stroke)
-    return torch.where((kind == _MOTION)[:, None, None, None], moved, blended)
+    """All kinds by one convolution: of the whole picture, of the objects alone, or of nothing.
+
+    What a kernel does not hold of the picture the backdrop fills; a kernel of one pixel costs little, and neither does
+    an empty mask for Poisson's equation.
+    """
+    mask, backdrop = (canvas.instance_id >= 0)[:, None], canvas.backdrop()
+    whole, solves = ((kind == 0) | (kind == _MOTION))[:, None, None, None], (kind == _POISSON)[:, None, None, None]
+    spread = line_kernel(torch.where(kind == _MOTION, length, 0.0), angle, radius, begin)
+    margin = radius - kernel.shape[1] // 2
+    small = torch.nn.functional.pad(kernel, (margin,) * 4)
+    spread = torch.where(kind[:, None, None] == _MOTION, spread, small)
+    taken = ((mask | whole) & ~solves).to(image.dtype)
+    color, opacity = convolve(torch.cat([image * taken, taken], 1), spread).split([3, 1], 1)
+    color = torch.where(mask & ~(whole | solves), image * opacity, color)
+    blended = torch.addcmul(color, 1 - opacity, backdrop)
+    source = torch.where(mask, image, around[:, :, None, None])
+    return poisson(source, blended, (mask & solves)[:, 0]).clamp(0, 1)
 
 
 class BoundaryBlur(Effect):
