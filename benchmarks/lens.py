@@ -33,9 +33,7 @@ def main() -> None:
         "fisheye, 180 degrees": pinhole.replace(intrinsics=circle, lens="equidistant"),
         "fisheye, 180 degrees, detail 2": pinhole.replace(intrinsics=circle, lens="equidistant", lens_detail=2.0),
         "radial and tangential": pinhole.replace(lens="radial_tangential", distortion=brown),
-        "radial and tangential, detail 1": pinhole.replace(
-            lens="radial_tangential", distortion=brown, lens_detail=1.0
-        ),
+        "radial and tangential, detail 1": pinhole.replace(lens="radial_tangential", distortion=brown, lens_detail=1.0),
         "pinhole": pinhole,
     }
     results = {}

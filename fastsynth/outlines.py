@@ -59,7 +59,9 @@ def loose_boxes(batch: SceneBatch, size: tuple[int, int], draw: Draw) -> Tensor:
     # Where the object covers a part of the circle's edge, that is part of its outline.
     ends, there_ends = _ends(batch, size), _within(support, axes, _end_directions(batch))
     for place, covered in zip(ends.unbind(1), there_ends.unbind(-1), strict=True):
-        wider = torch.cat([torch.minimum(box[..., :2], place[:, None]), torch.maximum(box[..., 2:], place[:, None])], -1)
+        wider = torch.cat(
+            [torch.minimum(box[..., :2], place[:, None]), torch.maximum(box[..., 2:], place[:, None])], -1
+        )
         box = torch.where(covered[..., None], wider, box)
     # An object may be seen although its outline is not: when it covers the whole circle, its middle does.
     seen = inside.any(-1) | project(middle, batch.intrinsics, lens, size)[1]

@@ -37,9 +37,7 @@ def land(directions: np.ndarray, model: str, k) -> np.ndarray:
     u, v = x / z, y / z
     r2 = u * u + v * v
     g = (1 + k1 * r2 + k2 * r2**2 + k5 * r2**3) / (1 + k6 * r2 + k7 * r2**2 + k8 * r2**3)
-    return np.stack(
-        [u * g + 2 * a * u * v + b * (r2 + 2 * u * u), v * g + a * (r2 + 2 * v * v) + 2 * b * u * v], -1
-    )
+    return np.stack([u * g + 2 * a * u * v + b * (r2 + 2 * u * u), v * g + a * (r2 + 2 * v * v) + 2 * b * u * v], -1)
 
 
 def directions_of(places: np.ndarray, model: str, k, angle: float) -> tuple[np.ndarray, np.ndarray]:

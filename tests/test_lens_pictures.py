@@ -349,7 +349,9 @@ def test_the_box_around_the_eye_is_that_of_the_circle():
 
 def test_cameras_draw_their_lens():
     lens = fs.Lens("fisheye", fs.Uniform((0.0, -0.02, 0.0, 0.0), (0.1, 0.0, 0.0, 0.0)), angle=fs.deg(95))
-    scene = fs.Scene(fs.Objects(fs.procedural.primitives()), fs.Camera(fov=fs.deg(160), lens=lens)).learn("camera.lens*")
+    scene = fs.Scene(fs.Objects(fs.procedural.primitives()), fs.Camera(fov=fs.deg(160), lens=lens)).learn(
+        "camera.lens*"
+    )
     batch = scene.sample(4, seed=2)
     edge = fs.lens.project(
         torch.tensor([0.0, math.sin(fs.deg(80)), math.cos(fs.deg(80))]).expand(4, 1, 3),

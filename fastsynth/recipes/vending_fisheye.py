@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fastsynth.assets import Assets
 from fastsynth.geometry import Pinhole, deg
+from fastsynth.pack import pack
 from fastsynth.random import Choice, Distribution, Noise, Normal, Uniform, as_distribution
 from fastsynth.randomizers import (
     Ambient,
@@ -34,7 +35,6 @@ from fastsynth.recipes.numbers import Numbers, ours, paper
 from fastsynth.recipes.recipe import OFF, Recipe
 from fastsynth.render import render
 from fastsynth.scene import Randomizer
-from fastsynth.pack import pack
 from fastsynth.types import Frames, SceneBatch
 
 NUMBERS = {
@@ -139,7 +139,10 @@ def vending_fisheye(
         target_classes=goods.class_names,
         label=template,
         label_outputs=(),
-        camera=[CameraPose(Pinhole(intrinsics, eye.camera_from_world), lens), Shift(Normal((0.0,) * 3, n["axis_shift"]))],
+        camera=[
+            CameraPose(Pinhole(intrinsics, eye.camera_from_world), lens),
+            Shift(Normal((0.0,) * 3, n["axis_shift"])),
+        ],
         objects=[
             Shelved(
                 every,
