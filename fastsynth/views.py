@@ -107,7 +107,8 @@ class Views:
             pinhole, **{name: value.repeat_interleave(4, 0) for name, value in pinhole.tensors().items()}
         )
         x, y, z, last = batch.camera_from_world.unbind(1)
-        poses = [torch.stack(rows, 1) for rows in ((-y, -z, x, last), (y, -z, -x, last), (x, -z, y, last), (-x, -z, -y, last))]  # fmt: skip
+        sides = ((-y, -z, x, last), (y, -z, -x, last), (x, -z, y, last), (-x, -z, -y, last))
+        poses = [torch.stack(rows, 1) for rows in sides]
         drawn = draw(
             turned.replace(
                 camera_from_world=torch.stack(poses, 1).flatten(0, 1),
@@ -175,7 +176,9 @@ def through_lens(
         wanted["instance_id"] = None
     if "total_pixels" in names:
         wanted["amodal_masks"] = None
-    dark = batch.replace(background_color=torch.zeros_like(batch.background_color), photo_id=torch.full_like(batch.photo_id, -1))  # fmt: skip
+    dark = batch.replace(
+        background_color=torch.zeros_like(batch.background_color), photo_id=torch.full_like(batch.photo_id, -1)
+    )
     sheet = views.draw(draw, tuple(wanted), dark)
     made = {"flags": sheet.pop("flags")}
     if "rgb" in names:
@@ -204,7 +207,7 @@ def sheet_size(views: Views) -> tuple[int, int]:
 def _composed(
     batch: SceneBatch, size: tuple[int, int], light: Tensor, free: Tensor, views: Views, averaged: bool, draw: Draw
 ) -> Tensor:
-    """Light [B, 3, H, W] before the background, of sheets of light [B, 3, H', W'] and of what is free [B, 1, H', W']."""
+    """Light [B, 3, H, W] before the background, of sheets of light [B, 3, ...] and of what is free [B, 1, ...]."""
     reach = batch.lens_detail / 4 if averaged else 0.0
     taps = [(x, y) for x in (-reach, reach) for y in (-reach, reach)] if reach else [(0.0, 0.0)]
     sums = []

@@ -139,7 +139,10 @@ def vending_fisheye(
         target_classes=goods.class_names,
         label=template,
         label_outputs=(),
-        camera=[CameraPose(Pinhole(intrinsics, eye.camera_from_world), lens), Shift(Normal((0.0,) * 3, n["axis_shift"]))],
+        camera=[
+            CameraPose(Pinhole(intrinsics, eye.camera_from_world), lens),
+            Shift(Normal((0.0,) * 3, n["axis_shift"])),
+        ],
         objects=[
             Shelved(
                 every,
