@@ -82,7 +82,9 @@ def test_normals_are_those_of_the_deformed_surface(name):
     first = unit(cross(normals, unit(numbers(50, 3, seed=2))))
     second, h = cross(normals, first), 1e-6
     _, turned = step(name, points, normals)
-    tangents = [(step(name, points + h * t, normals)[0] - step(name, points - h * t, normals)[0]) for t in (first, second)]
+    tangents = [
+        (step(name, points + h * t, normals)[0] - step(name, points - h * t, normals)[0]) for t in (first, second)
+    ]
     expected = unit(cross(*tangents))
     # A cell's border has two normals.
     agree = (expected - turned).abs().amax(-1) < 1e-6
@@ -98,7 +100,10 @@ def test_gradients(name):
         given = (points, normals, numbers(2, 3, 2, 4, 3, scale=0.2), low, high)
         function = lambda *given: deform.lattice_with_normals(*given, basis=name)  # noqa: E731
     elif name == "twist":
-        given, function = (points, normals, unit(numbers(2, 3)), numbers(2, 3, seed=3), numbers(2, seed=5)), deform.twist
+        given, function = (
+            (points, normals, unit(numbers(2, 3)), numbers(2, 3, seed=3), numbers(2, seed=5)),
+            deform.twist,
+        )
     else:
         given = (points, normals, numbers(2, 3, seed=4), numbers(2, 3, scale=0.4), 2 + numbers(2, seed=5))
         function = deform.dent

@@ -2,7 +2,7 @@
 
 from fastsynth.ops._library import build_info
 from fastsynth.ops.antialias import antialias, opposite_vertices
-from fastsynth.ops.deform import Bend, bend_dent, bend_lattice, bend_twist, deform
+from fastsynth.ops.deform import Bend, Copies, bend_dent, bend_lattice, bend_twist, deform, deform_copies
 from fastsynth.ops.draw import draw
 from fastsynth.ops.filter import blur, develop, normal
 from fastsynth.ops.interpolate import interpolate
@@ -14,6 +14,7 @@ from fastsynth.ops.transform import transform
 
 __all__ = [
     "Bend",
+    "Copies",
     "Fragments",
     "Layer",
     "antialias",
@@ -24,6 +25,7 @@ __all__ = [
     "boxes_of",
     "build_info",
     "deform",
+    "deform_copies",
     "develop",
     "draw",
     "interpolate",
