@@ -1,10 +1,11 @@
 """Labelled synthetic training images, drawn straight into tensors, on CPU and CUDA."""
 
-from fastsynth import annotate, augment, deform, effects, geometry, ops, procedural, recipes, search
+from fastsynth import annotate, augment, deform, effects, geometry, lens, ops, procedural, recipes, schedule, search
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.audit import audit
 from fastsynth.canvas import Canvas
 from fastsynth.compose import compose
+from fastsynth.cutouts import cutout, load_cutouts
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
 from fastsynth.geometry import Pinhole, deg
 from fastsynth.load import load_assets, load_textures
@@ -25,9 +26,12 @@ from fastsynth.random import (
     UniformSphere,
 )
 from fastsynth.randomizers import (
+    AimedCamera,
     Ambient,
     Camera,
+    CameraJitter,
     CameraPose,
+    Clutter,
     ColorBackground,
     Deform,
     Deformer,
@@ -37,11 +41,17 @@ from fastsynth.randomizers import (
     GradientBackground,
     ImageBackground,
     Lattice,
+    Lens,
+    Limits,
     Materials,
     Objects,
+    Only,
     OnPlane,
+    Packed,
     PointLight,
+    PointLights,
     Sensor,
+    Setting,
     ShapeBasis,
     SkyAmbient,
     SpotLight,
@@ -56,13 +66,16 @@ from fastsynth.types import Frames, SceneBatch, Step
 __version__ = "0.1.0"
 
 __all__ = [
+    "AimedCamera",
     "Ambient",
     "AssetError",
     "Assets",
     "Camera",
+    "CameraJitter",
     "CameraPose",
     "Canvas",
     "Choice",
+    "Clutter",
     "ColorBackground",
     "Constant",
     "Deform",
@@ -74,7 +87,9 @@ __all__ = [
     "FrustumPosition",
     "GradientBackground",
     "ImageBackground",
+    "Lens",
     "Lattice",
+    "Limits",
     "LoadReport",
     "LogNormal",
     "LogUniform",
@@ -85,13 +100,17 @@ __all__ = [
     "Normal",
     "Objects",
     "OnPlane",
+    "Packed",
+    "Only",
     "Pinhole",
     "PointLight",
+    "PointLights",
     "Randomizer",
     "Scene",
     "SceneBatch",
     "Sensor",
     "ShapeBasis",
+    "Setting",
     "SkyAmbient",
     "SpotLight",
     "Step",
@@ -110,16 +129,20 @@ __all__ = [
     "augment",
     "collate",
     "compose",
+    "cutout",
     "deform",
     "deg",
     "effects",
     "geometry",
+    "lens",
     "load_assets",
+    "load_cutouts",
     "load_textures",
     "ops",
     "pack",
     "procedural",
     "recipes",
     "render",
+    "schedule",
     "search",
 ]

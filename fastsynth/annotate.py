@@ -16,6 +16,7 @@ from torch import Tensor
 from fastsynth import ops
 from fastsynth._expect import expect
 from fastsynth.geometry import multiply, transform_points
+from fastsynth.lens import project
 from fastsynth.types import Frames, SceneBatch
 
 
@@ -31,6 +32,7 @@ def targets(
     tv_tensors: bool = False,
     label_offset: int = 1,
     image_ids: Sequence[int] | Tensor | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Any:
     """Detection targets, one dict an image, as torchvision's detectors and transforms take them.
 
@@ -46,11 +48,13 @@ def targets(
         tv_tensors: Give boxes and masks as torchvision's `BoundingBoxes` and `Mask`. Not with `padded`.
         label_offset: Label of class 0; detectors of torchvision keep 0 for the background.
         image_ids: One for each image, for ``image_id``; None = 0 to B - 1.
+        classes: Names of those that are targets; None = all. Objects of the others are drawn and hide what is behind
+            them.
 
     Returns:
-        B dicts, each of its image's n objects in the order of their slots: ``boxes`` float32 [n, 4] xyxy [pixels]
-        around the visible pixels, x1 > x0 and y1 > y0; ``labels`` int64 [n]; ``masks`` bool [n, H, W]; ``area``
-        float32 [n], visible pixels; ``iscrowd`` int64 [n], 0; ``instance`` int64 [n], the slot; ``image_id``
+        B dicts, each of its image's n objects that have a class, in the order of their slots: ``boxes`` float32 [n, 4]
+        xyxy [pixels] around the visible pixels, x1 > x0 and y1 > y0; ``labels`` int64 [n]; ``masks`` bool [n, H, W];
+        ``area`` float32 [n], visible pixels; ``iscrowd`` int64 [n], 0; ``instance`` int64 [n], the slot; ``image_id``
         int64 []; ``visibility`` float32 [n] where "total_pixels" was drawn; ``keypoints`` float32 [n, P, 3].
         With `padded`, one dict of the same with [B, N, ...] for [n, ...], and ``valid`` bool [B, N].
 
@@ -77,12 +81,15 @@ def targets(
     batch, (images, slots) = frames.batch, frames.batch.mesh_id.shape
     device = batch.mesh_id.device
     boxes, pixels = _seen(frames)
-    valid = pixels >= min_pixels
+    own = _classes(batch)
+    valid = (pixels >= min_pixels) & (own >= 0)
     if min_visible > 0:
         valid = valid & (visibility(frames) >= min_visible)
+    if classes is not None:
+        valid = valid & _among(batch, classes)
     columns = {
         "boxes": boxes,
-        "labels": _classes(batch).long() + label_offset,
+        "labels": own.long() + label_offset,
         "area": pixels.float(),
         "instance": torch.arange(slots, device=device).expand(images, slots),
         "iscrowd": torch.zeros(images, slots, dtype=torch.int64, device=device),
@@ -127,10 +134,21 @@ def _seen(frames: Frames) -> tuple[Tensor, Tensor]:
 
 
 def _classes(batch: SceneBatch) -> Tensor:
-    """Class of every slot, -1 for an empty one: int32 [B, N]."""
+    """Class of every slot, -1 for an empty one and for a mesh that has none: int32 [B, N]."""
     if not batch.assets.mesh_class.shape[0]:
         return torch.full_like(batch.mesh_id, -1)
     return torch.where(batch.mesh_id >= 0, batch.assets.mesh_class[batch.mesh_id.clamp(min=0).long()], -1)
+
+
+def _among(batch: SceneBatch, classes: Sequence[str]) -> Tensor:
+    """Which slots hold an object of these classes, bool [B, N]."""
+    names, own = batch.assets.class_names, _classes(batch)
+    chosen = torch.zeros_like(own, dtype=torch.bool)
+    for name in classes:
+        if name not in names:
+            raise ValueError(f"targets(): `classes` must name classes of the assets, {names}, but {name!r} is none.")
+        chosen = chosen | (own == names.index(name))
+    return chosen
 
 
 def _beside(mask: Tensor, column: Tensor) -> Tensor:
@@ -236,8 +254,16 @@ def _camera_from_object(batch: SceneBatch) -> Tensor:
 
 
 def _project(batch: SceneBatch, points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Camera points [B, N, P, 3] to pixels [B, N, P, 2], 0 where they lie before the near plane; and which do not."""
+    """Camera points [B, N, P, 3] to pixels [B, N, P, 2], 0 where they cannot be seen; and which can.
+
+    Those before the near plane cannot; through a lens, those nearer than it to the eye or beyond the image circle.
+    """
     height, width = size
+    lens = batch.lenses()
+    if lens is not None:
+        far = torch.linalg.vector_norm(points, dim=-1) >= batch.near
+        pixels, inside = project(torch.where(far[..., None], points, 1), batch.intrinsics, lens, size)
+        return torch.where((far & inside)[..., None], pixels, 0), far & inside
     ahead = points[..., 2] >= batch.near
     image = multiply(batch.intrinsics[:, None, None, :2], points[..., None])[..., 0]
     x, y = (image / torch.where(ahead, points[..., 2], 1)[..., None] * height).unbind(-1)
@@ -253,7 +279,7 @@ class Boxes3d(NamedTuple):
     object: Tensor  #: in the mesh's frame [m], float32 [B, N, 8, 3]
     world: Tensor  #: [m], float32 [B, N, 8, 3]
     camera: Tensor  #: [m], float32 [B, N, 8, 3]
-    pixels: Tensor | None  #: float32 [B, N, 8, 2], 0 for a corner before the near plane; None without a size
+    pixels: Tensor | None  #: float32 [B, N, 8, 2], 0 for a corner that cannot be seen; None without a size
 
 
 @torch.no_grad()
@@ -321,25 +347,28 @@ def poses_6d(batch: SceneBatch) -> Poses:
 def keypoints_2d(frames: Frames, keypoints_object: Tensor, *, tolerance: float = 0.01) -> Tensor:
     """Where points of the objects appear, and whether they are seen.
 
+    Through a lens, read distance for depth: along the axis nothing can be told of what stands beside the camera.
+
     A point is seen when the surface drawn at its pixel is not nearer than the point by more than `tolerance` of the
     point's depth. Within half a pixel a surface of slope s (depth over width) changes by ``s / (2 f)`` of its depth, f
     the focal length in pixels: points on surfaces steeper than ``2 f tolerance`` may count as hidden, and so does a
     point that lies deeper inside its own object than the tolerance. Nothing drawn at its pixel leaves it seen.
 
     Args:
-        frames: Drawn with "depth".
+        frames: Drawn with "depth"; through a lens, with "distance".
         keypoints_object: P points of each of the K meshes in its own frame, float32 [K, P, 3] [m].
         tolerance: Part of the depth.
 
     Returns:
         float32 [B, N, P, 3]: x, y [pixels], the top-left pixel's centre at (0.5, 0.5), and 2 seen, 1 hidden, 0 neither:
-        outside the image, before the near plane or in an empty slot, the last two with x = y = 0.
+        outside the image, before the near plane, beyond the image circle of a lens or in an empty slot, the last three
+        with x = y = 0.
     """
     batch, (height, width) = frames.batch, frames.size
     expect(
         "keypoints_2d",
         keypoints_object=(keypoints_object, "K P 3", torch.float32),
-        depth=(frames.depth, "B H W", torch.float32),
+        depth=(frames.depth if batch.lens is None else frames.distance, "B H W", torch.float32),
     )
     meshes = batch.assets.meshes.shape[0]
     if keypoints_object.shape[0] != meshes:
@@ -355,7 +384,9 @@ def keypoints_2d(frames: Frames, keypoints_object: Tensor, *, tolerance: float =
     known = ahead & (batch.mesh_id >= 0)[..., None]
     inside = known & (place >= 0).all(-1) & (place[..., 0] < width) & (place[..., 1] < height)
     column, row = torch.where(inside[..., None], place, 0).long().unbind(-1)
-    depth = frames.depth.flatten(1).gather(1, (row * width + column).flatten(1)).view_as(column)
-    seen = (depth == 0) | (camera[..., 2] * (1 - tolerance) <= depth)
+    far = camera[..., 2] if batch.lens is None else torch.linalg.vector_norm(camera, dim=-1)
+    drawn = frames.depth if batch.lens is None else frames.distance
+    depth = drawn.flatten(1).gather(1, (row * width + column).flatten(1)).view_as(column)
+    seen = (depth == 0) | (far * (1 - tolerance) <= depth)
     flag = torch.where(inside, torch.where(seen, 2.0, 1.0), 0.0)
     return torch.cat([torch.where(known[..., None], place, 0), flag[..., None]], -1)

@@ -143,6 +143,20 @@ class Assets:
         """The same meshes with more textures behind their own, to be named by ``SceneBatch.texture_id``."""
         return dataclasses.replace(self, textures=self.textures.then(textures))
 
+    def unlabelled(self) -> Assets:
+        """The same meshes without classes: what shows them is drawn, and labelled as background.
+
+        Detection targets leave them out, and ``semantic_id`` is -1 where they are seen. For backgrounds, distractors
+        and occluders made of meshes.
+
+        Example:
+            >>> import fastsynth as fs
+            >>> one = fs.Assets.concatenate([fs.procedural.products(1), fs.procedural.primitives().unlabelled()])
+            >>> one.class_names, int((one.mesh_class < 0).sum())
+            (('box', 'can', 'bottle', 'carton', 'jar'), 6)
+        """
+        return dataclasses.replace(self, mesh_class=torch.full_like(self.mesh_class, -1), class_names=())
+
     @staticmethod
     def concatenate(parts: Sequence[Assets]) -> Assets:
         """Several assets as one; classes of the same name become one.
@@ -177,7 +191,7 @@ class Assets:
                 "meshlets": part.meshlets + row(count["V"], 0, count["F"], 0),
                 "levels": part.levels + row(count["M"], 0, count["F"], 0),
                 "meshes": part.meshes + row(count["Q"], 0, count["U"], 0),
-                "mesh_class": row(*class_rows)[part.mesh_class.long()] if class_rows else part.mesh_class,
+                "mesh_class": torch.where(part.mesh_class >= 0, row(*class_rows, -1)[part.mesh_class.long()], -1),
                 "material_textures": torch.where(
                     part.material_textures >= 0, part.material_textures + count["T"], part.material_textures
                 ),

@@ -1,4 +1,4 @@
-"""The command line: ``fastsynth preview | audit | bench | doctor | demo``.
+"""The command line: ``fastsynth preview | audit | recipes | bench | doctor | demo``.
 
 A user's mistake (a folder that is not there, a mesh that cannot be read) ends in one line on standard error.
 """
@@ -51,12 +51,15 @@ def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 @command("preview")
 def preview(
-    meshes: Annotated[
-        list[Path] | None, typer.Argument(help="Mesh files or folders; generated products if none.")
+    source: Annotated[
+        list[str] | None,
+        typer.Argument(help="Mesh files or folders, generated products if none; a recipe's name may stand first."),
     ] = None,
     photos: Annotated[Path | None, typer.Option(help="Folder of photographs, as backgrounds.")] = None,
     out: Annotated[Path, typer.Option(help="Where the sheet goes.")] = Path("sheet.png"),
-    size: Annotated[int, typer.Option(min=8, help="Side of the images [pixels].")] = 256,
+    size: Annotated[
+        int | None, typer.Option(min=8, help="Height of the images [pixels]; 256, or the recipe's own.")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, help="Number of images.")] = 8,
     objects: Annotated[tuple[int, int], typer.Option(min=0, help="Least and most objects in an image.")] = (2, 7),
     seed: int = 0,
@@ -64,8 +67,15 @@ def preview(
 ) -> None:
     """Draw a contact sheet of randomized, labelled images of your meshes."""
     where = inputs.device(device)
-    scene = demo.scene(inputs.assets(meshes, where), inputs.photos(photos, where), _counts(objects))
-    frames = fs.render(scene.sample(count, seed=seed), size=(size, size), outputs=sheet.OUTPUTS)
+    scene = inputs.recipe(source, photos, where)
+    shape = (size or 256, size or 256)
+    if scene is not None:
+        height, width = scene.size
+        shape = (size or height, round((size or height) * width / height))
+    else:
+        meshes = inputs.assets([Path(path) for path in source or ()], where)
+        scene = demo.scene(meshes, inputs.photos(photos, where), _counts(objects))
+    frames = fs.render(scene.sample(count, seed=seed, aspect=shape[1] / shape[0]), shape, sheet.OUTPUTS)
     sheet.contact_sheet(frames, count=count).save(out)
     Console().print(f"{out}: {count} images with boxes, instance masks and depth.", markup=False)
 
@@ -74,7 +84,10 @@ def preview(
 def audit(
     source: Annotated[
         list[str] | None,
-        typer.Argument(help="Mesh files or folders, or a scene as FILE.py:NAME; generated products if none."),
+        typer.Argument(
+            help="Mesh files or folders, generated products if none; a recipe's name may stand first. Or a scene as "
+            "FILE.py:NAME."
+        ),
     ] = None,
     photos: Annotated[Path | None, typer.Option(help="Folder of photographs, as backgrounds of meshes.")] = None,
     output: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("audit.png"),
@@ -92,6 +105,8 @@ def audit(
     where = inputs.device(device)
     if source and len(source) == 1 and ".py:" in source[0]:
         scene = inputs.scene(source[0], where)
+    elif (recipe := inputs.recipe(source, photos, where)) is not None:
+        scene = recipe
     else:
         meshes = inputs.assets([Path(path) for path in source or ()], where)
         scene = demo.scene(meshes, inputs.photos(photos, where), _counts(objects))
@@ -105,6 +120,29 @@ def audit(
     if json is not None:
         report.to_json(json)
     console.print(f"{output}: histograms of {report.images} images.", markup=False)
+
+
+@command("recipes")
+def recipes(
+    name: Annotated[
+        str | None, typer.Argument(help="Of the recipe whose numbers to show; all recipes if none.")
+    ] = None,
+) -> None:
+    """The published systems that are there as recipes; or the axes and numbers of one, with whose they are."""
+    if name is None:
+        table = Table("recipe", "version", "source")
+        for made in (fs.recipes.RECIPES[each]() for each in sorted(fs.recipes.RECIPES)):
+            table.add_row(made.name, str(made.version), made.source)
+    else:
+        if name not in fs.recipes.RECIPES:
+            raise ValueError(f"there is no recipe {name!r}. There are: {', '.join(sorted(fs.recipes.RECIPES))}.")
+        made = fs.recipes.RECIPES[name]()
+        table = Table(
+            "number", "value", "whose", "note", title=f"{made.source}; axes to switch off: {', '.join(made.axes)}"
+        )
+        for row in made.table():
+            table.add_row(*map(escape, row))
+    Console().print(table)
 
 
 def _counts(objects: tuple[int, int]) -> range:

@@ -74,6 +74,11 @@ def compose(
         >>> bool((composed["rgb"] - frames.rgb).abs().mean() < 1e-4)
         True
     """
+    if batch.lens is not None:
+        raise ValueError(
+            "compose(): the batch has a lens, but pictures are composed of pinholes only. Take `fastsynth.render`, "
+            "which passes gradients too, or batch.replace(lens=None)."
+        )
     samples = expect(
         "compose", triangle_id=(triangle_id, "B h w", torch.int32), instance_id=(instance_id, "B h w", torch.int32)
     )

@@ -148,7 +148,7 @@ class _Drawer:
         batch = self.scene.sample(index, self.seed, aspect=width / height)
         frames = render(batch, self.size, self.outputs, **self.options)
         options = {"masks": self.masks, "padded": self.padded, **self.filter}
-        return frames, annotate.targets(frames, image_ids=index, **options)
+        return frames, annotate.targets(frames, image_ids=index, classes=self.scene.target_classes, **options)
 
 
 def _row(tensors: Target, row: int) -> Target:

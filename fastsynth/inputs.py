@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import runpy
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from fastsynth import procedural
 from fastsynth.assets import Assets
 from fastsynth.load import load_assets, load_textures
 from fastsynth.ops._library import build_info
+from fastsynth.recipes import RECIPES, Recipe
 from fastsynth.scene import Scene
 from fastsynth.textures import Textures
 
@@ -103,3 +105,28 @@ def scene(name: str, device: torch.device) -> Scene:
     if not isinstance(found, Scene):
         raise ValueError(f"{variable!r} of {file!r} must be an fs.Scene or make one, but is a {type(found).__name__}.")
     return found.to(device)
+
+
+def recipe(source: Sequence[str] | None, photographs: Path | None, device: torch.device) -> Recipe | None:
+    """The recipe that the first of these words names, with the meshes of the others; None where it names none.
+
+    Raises:
+        ValueError: meshes or photographs for a recipe that takes none.
+
+    Example:
+        >>> recipe(["shelf/meshes"], None, torch.device("cpu")) is None
+        True
+    """
+    if not source or source[0] not in RECIPES:
+        return None
+    name, *paths = source
+    taken = inspect.signature(RECIPES[name]).parameters
+    given: dict[str, Any] = {}
+    if paths:
+        given["assets"] = assets([Path(path) for path in paths], device)
+    if photographs is not None:
+        given["photos"] = photos(photographs, device)
+    for option in given:
+        if option not in taken:
+            raise ValueError(f"the recipe {name} takes no {option} of yours.")
+    return RECIPES[name](**given).to(device)

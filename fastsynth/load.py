@@ -104,7 +104,7 @@ def load_assets(
         entry = FileReport(str(path))
         report.files.append(entry)
         try:
-            name = _class_of(path, classes)
+            name = class_of(path, classes)
             mesh = read_mesh(
                 path, entry, scale=scale, double_sided=double_sided, max_texture=max_texture, max_faces=max_faces
             )
@@ -122,7 +122,8 @@ def load_assets(
     return assets
 
 
-def _class_of(path: Path, classes: Classes) -> str:
+def class_of(path: Path, classes: Classes) -> str:
+    """The class of a file, by what `load_assets` was told."""
     if callable(classes):
         return str(classes(path))
     if isinstance(classes, Mapping):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 
@@ -11,8 +11,10 @@ from fastsynth import ops
 from fastsynth.canvas import Canvas
 from fastsynth.ops.draw import ASSETS, SCENE, TEXTURES
 from fastsynth.ops.rasterize import MAX_SIZE, check_size
+from fastsynth.outlines import loose_boxes
 from fastsynth.surface import clip_from_object, cofactors, determinant, eye_position
 from fastsynth.types import OUTPUTS, SHADINGS, TONES, Frames, SceneBatch, Step
+from fastsynth.views import through_lens
 
 # Outputs that the kernel writes under another name, or that are made from another's result.
 _FROM_SEEN = ("boxes_2d_tight", "visible_pixels")
@@ -84,7 +86,8 @@ def render(
             f"cannot be told apart in 31 bits; at most {(1 << (31 - batch.assets.face_bits)) - 1} can. "
             "Use smaller meshes or fewer instances."
         )
-    if "amodal_masks" in outputs and batch.instances > MAX_AMODAL:
+    amodal = "amodal_masks" in outputs or (batch.lens is not None and "total_pixels" in outputs)
+    if amodal and batch.instances > MAX_AMODAL:
         raise ValueError(
             f"render(): amodal masks are drawn for up to {MAX_AMODAL} instances an image, but the batch has "
             f"{batch.instances}. Ask for `total_pixels` alone, or split the batch."
@@ -93,7 +96,8 @@ def render(
     steps = batch.effects if "rgb" in outputs else ()
     light = tuple(step for step in steps if step.stage == "light")
     picture = tuple(step for step in steps if step.stage == "picture")
-    develops = "rgb" in outputs and (bool(light) or batch.blur is not None or batch.noise is not None)
+    sensed = bool(light) or batch.lens is not None or batch.blur is not None or batch.noise is not None
+    develops = "rgb" in outputs and sensed
     needed = dict.fromkeys([*outputs, *(name for step in steps for name in step.needs)])
     dtype = torch.float32 if picture else rgb_dtype
     drawn = _draw(batch, size, tuple(needed), grid, develops, dtype, texels)
@@ -128,6 +132,8 @@ def _draw(
     texels: torch.Tensor | None,
 ) -> dict[str, torch.Tensor]:
     """The outputs as the kernel draws them: with `linear`, ``rgb`` is radiance before the sensor, float32."""
+    if batch.lens is not None:
+        return _through_lens(batch, size, outputs, grid, texels)
     textures = {name: getattr(batch.assets.textures, name) for name in TEXTURES}
     if texels is not None:
         wanted = (textures["texels"].shape[0], 4)
@@ -141,7 +147,7 @@ def _draw(
     if any(name in outputs for name in _FROM_SEEN):
         asked["seen"] = None
     photos = batch.photos if batch.photos is not None else batch.assets.textures
-    scene = {name: getattr(batch, name) for name in SCENE}
+    scene = {name: batch.mesh_id.new_empty(0) if value is None else value for name, value in _fields(batch).items()}
     traced = ()
     if "rgb" in outputs and (linear or dtype == torch.float32) and _wants_gradient(batch, texels):
         if grid > 1:
@@ -172,6 +178,27 @@ def _draw(
     return drawn
 
 
+def _through_lens(
+    batch: SceneBatch, size: tuple[int, int], outputs: Sequence[str], grid: int, texels: torch.Tensor | None
+) -> dict[str, torch.Tensor]:
+    """What `_draw` gives of pinholes, through lenses; ``rgb`` is radiance before the sensor."""
+    traced = "rgb" in outputs and _wants_gradient(batch, texels)
+    fine = 2 if grid == 4 and not traced else 1  # the views have more pixels than the picture as it is
+
+    def views(batch: SceneBatch, size: tuple[int, int], names: Collection[str]) -> dict[str, torch.Tensor]:
+        drawn = _draw(batch, size, tuple(names), fine, True, torch.float32, texels)
+        return {name: drawn[name] for name in (*names, "flags")}
+
+    drawn = through_lens(batch, size, outputs, views, averaged=grid > 1, traced=traced)
+    if any(name in outputs for name in _FROM_SEEN):
+        drawn["boxes_2d_tight"], drawn["visible_pixels"] = ops.boxes_of(
+            ops.reduce(drawn["instance_id"], batch.instances)
+        )
+    if "boxes_2d_loose" in outputs:
+        drawn["boxes_2d_loose"] = loose_boxes(batch, size, views)
+    return drawn
+
+
 def _develop(batch: SceneBatch, linear: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Blur, noise and tone curve, which see neighbouring pixels or need numbers of their own."""
     if batch.blur is not None:
@@ -181,11 +208,17 @@ def _develop(batch: SceneBatch, linear: torch.Tensor, dtype: torch.dtype) -> tor
     return ops.develop(linear, batch.exposure, batch.white_balance, batch.noise, batch.noise_key, batch.tone, dtype)
 
 
+def _fields(batch: SceneBatch) -> dict[str, torch.Tensor | None]:
+    """What the kernel reads of a batch."""
+    return {name: getattr(batch, name) for name in SCENE}
+
+
 def _wants_gradient(batch: SceneBatch, texels: torch.Tensor | None) -> bool:
     """Does a gradient of the picture go anywhere?"""
     if not torch.is_grad_enabled():
         return False
-    return any(getattr(batch, name).requires_grad for name in SCENE) or (texels is not None and texels.requires_grad)
+    given = (*_fields(batch).values(), batch.distortion, texels)
+    return any(value is not None and value.requires_grad for value in given)
 
 
 def _traced(batch: SceneBatch, size: tuple[int, int], texels: torch.Tensor | None) -> tuple[torch.Tensor, ...]:

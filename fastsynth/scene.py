@@ -163,6 +163,9 @@ class Scene(Randomizer, Learnable):
         """Where samples are made and drawn: the device of the assets."""
         return self.assets.device
 
+    #: Classes that are targets of detection; None = all. Objects of others are drawn alone.
+    target_classes: Sequence[str] | None = None
+
     #: Outputs of `render` that `labels` reads.
     label_outputs: tuple[str, ...] = ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -18,7 +19,13 @@ _RAMP = np.array([(255, 246, 200), (255, 170, 70), (214, 68, 90), (98, 40, 132),
 _GOLDEN = 0.61803398875  # turns between neighbouring hues: no two of a few are alike
 
 
-def contact_sheet(frames: Frames, *, count: int = 8, detections: list[dict[str, Tensor]] | None = None) -> Image.Image:
+def contact_sheet(
+    frames: Frames,
+    *,
+    count: int = 8,
+    detections: list[dict[str, Tensor]] | None = None,
+    classes: Sequence[str] | None = None,
+) -> Image.Image:
     """Images with their boxes and class names, instance masks and depth.
 
     Args:
@@ -26,6 +33,7 @@ def contact_sheet(frames: Frames, *, count: int = 8, detections: list[dict[str, 
         count: Most images to show, two to a row.
         detections: What a detector found in each image: `boxes` float32 [n, 4], xyxy [pixels], `labels` int64 [n] from
             1, `scores` float32 [n]. Those with a score of 0.3 or more are drawn on a fourth panel.
+        classes: Classes to draw boxes around; None = all.
 
     Returns:
         The sheet, an RGB picture; the panels of an image stand side by side.
@@ -55,7 +63,7 @@ def contact_sheet(frames: Frames, *, count: int = 8, detections: list[dict[str, 
     step = (panels * (width + gap) + gap, height + gap)
     sheet = Image.new("RGB", (columns * step[0], rows * step[1] + gap), (24, 24, 28))
     for row in range(shown):
-        pictures = [_with_boxes(frames, row), _masks(frames, row), _depth(frames, row)]
+        pictures = [_with_boxes(frames, row, classes), _masks(frames, row), _depth(frames, row)]
         if detections is not None:
             pictures.append(_with_detections(frames, row, detections[row]))
         for panel, picture in enumerate(pictures):
@@ -82,15 +90,17 @@ def _picture(frames: Frames, row: int) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(rgb.permute(1, 2, 0).numpy()))
 
 
-def _with_boxes(frames: Frames, row: int) -> Image.Image:
+def _with_boxes(frames: Frames, row: int, classes: Sequence[str] | None) -> Image.Image:
     picture = _picture(frames, row)
     draw = ImageDraw.Draw(picture)
     assets = frames.batch.assets
     boxes, seen = frames.boxes_2d_tight[row].tolist(), frames.visible_pixels[row].tolist()
     for slot, mesh in enumerate(frames.batch.mesh_id[row].tolist()):
-        if mesh >= 0 and seen[slot] > 0:
-            name = assets.class_names[int(assets.mesh_class[mesh])]
-            _box(draw, boxes[slot], name, color_of(slot))
+        row_of_class = int(assets.mesh_class[mesh])
+        if mesh >= 0 and row_of_class >= 0 and seen[slot] > 0:
+            name = assets.class_names[row_of_class]
+            if classes is None or name in classes:
+                _box(draw, boxes[slot], name, color_of(slot))
     return picture
 
 

@@ -6,6 +6,7 @@ Every field, with its shape, unit and space, stands in ``docs/design/0002-data-m
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +16,13 @@ from torch import Tensor
 
 from fastsynth._expect import expect
 from fastsynth.assets import Assets, Textures
+from fastsynth.lens import MODELS, Lenses
 
 MAX_LIGHTS = 16
+#: Layers of instances, numbered from the back; numbers beyond are held to them.
+LAYERS = 4
+#: Half the widest field that a picture can show [rad]; five faces of a cube hold no more.
+MAX_LENS_ANGLE = math.radians(125)
 SHADINGS = ("lambert", "blinn_phong", "ggx")
 TONES = ("srgb", "filmic", "linear")
 FILTERS = ("trilinear", "bilinear")
@@ -48,7 +54,12 @@ _FIELDS: dict[str, tuple[str, torch.dtype, float | None]] = {
     "noise_key": ("B", torch.int64, 0),
 }
 # Left out, these stay None, so that nobody pays for what no image of the batch has.
-_OPTIONAL: dict[str, tuple[str, torch.dtype]] = {"blur": ("B", _F), "noise": ("B 2", _F)}
+_OPTIONAL: dict[str, tuple[str, torch.dtype]] = {
+    "blur": ("B", _F),
+    "noise": ("B 2", _F),
+    "layer": ("B N", _I),
+    "distortion": ("B 8", _F),
+}
 
 
 STAGES = ("light", "picture")
@@ -126,6 +137,8 @@ class SceneBatch:
     noise_key: Tensor = None  # type: ignore[assignment]
     blur: Tensor | None = None
     noise: Tensor | None = None
+    layer: Tensor | None = None
+    distortion: Tensor | None = None
     photos: Textures | None = None
     effects: tuple[Step, ...] = ()
     params: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
@@ -135,6 +148,9 @@ class SceneBatch:
     tone: str = "srgb"
     filter: str = "trilinear"
     lod: float = 0.0
+    lens: str | None = None
+    lens_angle: float = math.pi / 2
+    lens_detail: float = 2.0
 
     def __post_init__(self):
         sizes = {"B": len(self.mesh_id), "N": self.mesh_id.shape[-1] if self.mesh_id.ndim == 2 else 0, "L": 0}
@@ -168,6 +184,15 @@ class SceneBatch:
             raise ValueError(f"SceneBatch: `near` must be above 0 [m], but is {self.near}.")
         if not 0 <= self.blur_limit <= 0.1:
             raise ValueError(f"SceneBatch: `blur_limit` must lie in [0, 0.1] image heights, but is {self.blur_limit}.")
+        if self.lens is not None and self.lens not in MODELS:
+            raise ValueError(f"SceneBatch: `lens` must be None or one of {MODELS}, but is {self.lens!r}.")
+        if not 0 < self.lens_angle <= MAX_LENS_ANGLE:
+            raise ValueError(
+                f"SceneBatch: `lens_angle`, half the angle of the image circle, must be above 0 and at most "
+                f"{MAX_LENS_ANGLE} [rad], but is {self.lens_angle}."
+            )
+        if not 0.5 <= self.lens_detail <= 8:
+            raise ValueError(f"SceneBatch: `lens_detail` must lie in [0.5, 8], but is {self.lens_detail}.")
         if self.lod < 0:
             raise ValueError(f"SceneBatch: `lod` must be 0 (off) or a number of pixels, but is {self.lod}.")
 
@@ -185,6 +210,13 @@ class SceneBatch:
     def device(self) -> torch.device:
         """Where the tensors lie."""
         return self.mesh_id.device
+
+    def lenses(self) -> Lenses | None:
+        """The lenses of the cameras, or None where they are pinholes."""
+        if self.lens is None:
+            return None
+        zero = self.intrinsics.new_zeros(self.images, 8)
+        return Lenses(self.lens, zero if self.distortion is None else self.distortion, self.lens_angle)
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors of the batch by name, without those that were left out."""

@@ -36,6 +36,7 @@ class Shown:
     place: Tensor  # where the material point at the pixel lies in the image [pixels] [..., 2]; likewise
     ray: Tensor  # of the pixel in clip space (x, y, 1) [..., 3]
     outside: Tensor  # bool: the centre lies on the border of its own face or beyond it, by the rasterizer's snapping
+    layer: Tensor  # of the instance, whose higher numbers hide lower ones
 
 
 def shown(batch, size: tuple[int, int], triangle_id: Tensor, instance_id: Tensor) -> Shown:
@@ -63,7 +64,9 @@ def shown(batch, size: tuple[int, int], triangle_id: Tensor, instance_id: Tensor
     moved = (matrix[..., :3] @ point[..., None])[..., 0] + matrix[..., 3]
     moved = torch.where(hit[..., None], moved, torch.ones_like(moved))
     place = (moved[..., :2] / moved[..., 2:] + 1) / 2 * torch.tensor([width, height]).to(data)
-    return Shown(hit, instance_id, triangle_id, corners, points, plane, place, ray, outside)
+    layers = torch.zeros_like(batch.mesh_id) if batch.layer is None else batch.layer
+    layer = layers[image, instance_id.clamp(min=0).long()]
+    return Shown(hit, instance_id, triangle_id, corners, points, plane, place, ray, outside, layer)
 
 
 def edges(batch, here: Shown, picture: Tensor, grad: Tensor) -> Tensor:
@@ -98,13 +101,15 @@ def edges(batch, here: Shown, picture: Tensor, grad: Tensor) -> Tensor:
         relatives = at(here.instance) == here.instance  # two faces of one instance
         joined = relatives & (here.corners[..., :, None] == at(here.corners)[..., None, :]).any(-1).any(-1)
         margin = torch.where(relatives, 3 * (breadth + own_slope.abs()), 0)
-        before = at(here.hit) & ~joined & (inverse.detach() + own_slope > at(inverse) + margin)
+        alike, above = at(here.layer) == here.layer, here.layer > at(here.layer)
+        nearer = torch.where(alike, inverse.detach() + own_slope > at(inverse) + margin, above)
+        before = at(here.hit) & ~joined & nearer
         ends = pair & (before | ~at(here.hit))
         total = total + (pull * (here.place * torch.tensor([dx, dy])).sum(-1))[ends].sum()
 
         share = torch.where(relatives, crease(here.points, at(here.points)), 1)
         behind = at(inverse) - their_slope <= inverse.detach() + margin  # their plane, prolonged to here
-        cut = pair & at(here.hit) & ~joined & ~before & behind
+        cut = pair & at(here.hit) & alike & ~joined & ~before & behind
         apart = (at(slope) - slope.detach()).square().sum(-1)
         apart = torch.maximum(apart, (breadth / CLAMP) ** 2)
         steeper = their_slope - own_slope

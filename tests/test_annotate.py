@@ -41,6 +41,8 @@ def hand_made(**outputs):
         camera_from_world=geometry.translation((0, 0, 10)).expand(3, 4, 4).clone(),
         intrinsics=torch.tensor([[2.0, 0, 0], [0, 2, 0], [0, 0, 1]]).expand(3, 3, 3).clone(),
         near=0.01,
+        lens=None,
+        lenses=lambda: None,
     )
     return Frames(batch, (4, 6), {"instance_id": PICTURES, **outputs})  # type: ignore[arg-type]
 

@@ -14,16 +14,17 @@ LAYERS = (
     # what anyone may use
     {"_expect", "_C", "report", "graph"},
     # functions of tensors, and files made into tensors
-    {"ops", "geometry", "textures", "lod", "labels", "safe_files"},
+    {"ops", "geometry", "textures", "lod", "labels", "safe_files", "lens", "resample"},
     {"assets", "random", "deform"},
     {"pack"},
-    {"load", "procedural"},
+    {"load", "procedural", "outline"},
+    {"cutouts"},
     # the waist: what is drawn and what was drawn
     {"types"},
     # the two halves, which meet in the waist alone
     {"scene", "surface", "sensor", "annotate"},
-    {"randomizers", "shading", "canvas"},
-    {"effects"},
+    {"randomizers", "shading", "canvas", "views", "schedule"},
+    {"effects", "outlines"},
     {"render", "compose"},
     # what knows both halves
     {"dataset", "search", "augment"},
@@ -38,8 +39,8 @@ LAYERS = (
 )
 # Never, although the rows would allow it.
 HALVES = (
-    {"scene", "randomizers", "effects", "random", "load", "procedural"},
-    {"render", "compose", "surface", "shading", "sensor"},
+    {"scene", "randomizers", "effects", "random", "load", "procedural", "cutouts", "outline", "schedule"},
+    {"render", "compose", "surface", "shading", "sensor", "views", "outlines"},
 )
 TOP = {"selftest", "sheet", "demo_detector", "inputs", "demo", "cli"}  # the only ones that may import the whole package
 LAYER = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}

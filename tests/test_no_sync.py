@@ -87,7 +87,9 @@ def crowd():
     return fs.Scene(
         [
             fs.Objects(parts, count=fs.Choice(range(1, 4)), **separate),
-            fs.Objects(parts, position=fs.Normal((0, 0, 0), 1.0), scale=fs.Triangular(0.5, 1.0, 2.0)),
+            fs.Objects(
+                parts, position=fs.Normal((0, 0, 0), 1.0), scale=fs.Triangular(0.5, 1.0, 2.0), layer=fs.Choice([0, 2])
+            ),
         ],
         fs.Camera(roll=fs.Normal(0.0, 0.1), fov=fs.Uniform(0.6, 0.9)),
         [

@@ -26,7 +26,7 @@ def draw_arguments():
     textures = [getattr(batch.assets.textures, name) for name in TEXTURES]
     return (
         [getattr(batch.assets, name) for name in ASSETS] + textures,
-        [getattr(batch, name) for name in SCENE],
+        [batch.tensors().get(name, batch.mesh_id.new_empty(0)) for name in SCENE],
         textures,
         [],
         24, 32, 1, batch.assets.face_bits, (1 << len(OUTPUTS)) - 1, 0, 0, True, False, False, 0.01, 0.0,

@@ -2,11 +2,13 @@
 #pragma once
 
 #include "blur.h"
+#include "convolve.h"
 #include "deform.h"
 #include "draw.h"
 #include "draw_backward.h"
 #include "image.h"
 #include "pointwise.h"
+#include "poisson.h"
 #include "prepare.h"
 #include "random.h"
 #include "rasterize.h"
@@ -16,12 +18,13 @@
 #define FS_FORWARD_KERNELS(X)                                                                \
   X(Prepare) X(LooseBoxes) X(Draw) X(SnapCorners) X(BoundRuns) X(RasterizeClip)              \
   X(RasterizeLayer) X(UniformNumbers) X(NormalNumbers) X(TransformVertices) X(Interpolate)   \
-  X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce) X(DeformVertices) \
-  X(CopyFaces) X(BoundPlaces)
+  X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce) X(Convolve) X(Poisson)          \
+  X(DeformVertices) X(CopyFaces) X(BoundPlaces)
 #define FS_BACKWARD_KERNELS(X)                                                               \
   X(DrawBackward) X(LargestMagnitude) X(SumsToFloats) X(TransformToVertices)                 \
   X(TransformToMatrices) X(RasterizeAdjoint) X(InterpolateAdjoint) X(TextureAdjoint)         \
-  X(BlurAdjoint) X(BlurToSigma) X(DevelopAdjoint)
+  X(BlurAdjoint) X(BlurToSigma) X(DevelopAdjoint) X(ConvolveAdjoint) X(ConvolveToKernel)   \
+  X(PoissonAdjoint)
 #define FS_KERNELS(X) FS_FORWARD_KERNELS(X) FS_BACKWARD_KERNELS(X)
 // clang-format on
 

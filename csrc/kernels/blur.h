@@ -71,7 +71,7 @@ struct Blur : BlurView {
         const Int at = min(max(l.along + Int(t), Int(0)), l.last);
         sum = sum + Float(weight) * gather(p, l.base + multiply(at, l.step), active);
       }
-      scatter(out + image * count() + first, k, sum * Float(1.0f / weights), active);
+      store_items(out + image * count() + first, k, sum * Float(1.0f / weights), active);
     });
   }
 };
@@ -111,7 +111,7 @@ struct BlurAdjoint : BlurView {
           sum = sum + Float(beyond) * (low + high);
         }
       }
-      scatter(out + image * count() + first, k, sum * Float(1.0f / weights), active);
+      store_items(out + image * count() + first, k, sum * Float(1.0f / weights), active);
     });
   }
 };

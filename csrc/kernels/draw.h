@@ -169,7 +169,7 @@ struct Draw : DrawView {
       const Int slot = k + Int(g * kMeshletVertices);
       store_run(shared.x, slot, x, active);
       store_run(shared.y, slot, y, active);
-      store_run(shared.z, slot, z, active);
+      store_run(shared.z, slot, z * Float(p.front), active);
     });
     tile.sync();
 
@@ -179,6 +179,7 @@ struct Draw : DrawView {
         const Vec3<float> c = p.clip.point(Vec3<float>{v[0], v[1], v[2]});
         polygon[i] = {c.x, c.y, -scene.near, c.z};
       }
+      return p.front;
     };
     // Positive area is clockwise as seen: the back, unless the pose mirrors. Only single-sided materials are culled.
     const auto culled_of = [&](Int material) {

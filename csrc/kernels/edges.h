@@ -9,6 +9,7 @@
 //  - q's plane lies in front of what p shows: the edge is q's, whose own pixels see to it;
 //  - neither: the planes cut through each other. The cut moves with either of them, by the difference of their slopes.
 //    Where they are nearly parallel it would move without bound, and is held.
+// Of two layers (layers.h) the higher one's surface ends, wherever the planes lie.
 // After Pidhorskyi et al., "Rasterized Edge Gradients: Handling Discontinuities Differentiably", 2024.
 #pragma once
 
@@ -176,8 +177,13 @@ FS_APART Vec3<typename Tile::Float> edges(Tile& tile, const DrawView& d, const f
     const Float pull = Float(0.5f) * dot(g + picture.color(grad, dx, dy, apart_here), step);
     tile.for_unique(other, apart_here & (other >= Int(0)), [&](int32_t m, Mask lanes) {
       const typename Tile::FaceRows rows(d.assets.faces, other_face, lanes);
-      const FaceBeside<Tile> there(d, d.prepared[image * d.scene.instances + m], rows, picture.ndc_x(dx),
-                                   picture.ndc_y(dy), per_x, per_y);
+      const Prepared& p_there = d.prepared[image * d.scene.instances + m];
+      const float front = d.prepared[image * d.scene.instances + n].front;
+      if (front != p_there.front) {
+        ends = ends | (lanes & Mask(front > p_there.front));
+        return;
+      }
+      const FaceBeside<Tile> there(d, p_there, rows, picture.ndc_x(dx), picture.ndc_y(dy), per_x, per_y);
       const Float there_slope = there.plane.slope_x * Float(float(dx)) + there.plane.slope_y * Float(float(dy));
       const Float breadth = met.breadth;
       Float margin = zero;

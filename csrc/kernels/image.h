@@ -43,7 +43,7 @@ struct Develop : DevelopView {
       if (out_byte) {
         scatter(out_byte + first, i, to_int(shown * Float(255.0f) + Float(0.5f)), active);
       } else {
-        scatter(out_float + first, i, shown, active);
+        store_items(out_float + first, i, shown, active);
       }
     });
   }

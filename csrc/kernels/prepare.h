@@ -1,6 +1,7 @@
 // Matrices, level of detail and visibility of every instance: one item each.
 #pragma once
 
+#include "layers.h"
 #include "scene.h"
 
 namespace fastsynth {
@@ -54,6 +55,7 @@ struct Prepare {
     p.normal = normal_map(world);
     const float det = determinant(camera);
     p.mirrored = det < 0;
+    p.front = scene.layer ? layer_scale(scene.layer[i]) : 1.0f;
     if (!(abs(det) > 1e-30f) || !(abs(det) < 1e30f)) return;  // flat, or not finite: nothing to see
     // Where the camera's centre lies in the object's frame: minus the inverse's product with the translation.
     const Affine cofactors = normal_map(camera);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../core/random.h"
+#include "sums.h"
 
 namespace fastsynth {
 
@@ -67,7 +68,7 @@ struct NormalNumbers {
       // Odd multiples of 2^-24 in (-1, 1).
       const Float u =
           to_float((shift_right_logical(h, 9) << 1) + Int(1) - Int(1 << 23)) * Float(1.1920928955078125e-7f);
-      scatter(out + image * count + first, i, inverse_normal(u), active);
+      store_items(out + image * count + first, i, inverse_normal(u), active);
     });
   }
 

@@ -86,7 +86,8 @@ struct Rasterizer {
 
   // Lanes' triangles, already snapped. `face` names them to `corners` and `holes`, `id` goes into the picture; `solid`
   // lanes have no holes.
-  //   corners(face, Corner<float>[3]): the clip-space corners, for the triangles that need more care
+  //   corners(face, Corner<float>[3]): the clip-space corners, for the triangles that need more care; returns what their
+  //     z/w is multiplied by, as that of `z` was
   //   culled(is_back, active): which lanes' triangles are not drawn, given which face away
   //   culled_one(is_back, face): the same for one
   //   holes(face) -> (x, y, inside) -> inside
@@ -246,7 +247,7 @@ struct Rasterizer {
     const auto k_face = keep(face), k_id = keep(id);
     tile.serially(careful, [&](int lane) {
       Corner<float> polygon[kMaxCorners];
-      corners(k_face[lane], polygon);
+      const float front = corners(k_face[lane], polygon);
       const int count = clip(polygon, 3, frame.width, frame.height);
       if (count < 3) return;
       int32_t x[kMaxCorners], y[kMaxCorners];
@@ -255,7 +256,7 @@ struct Rasterizer {
         const float inverse = 1.0f / polygon[i].w;
         const float sx = snapped(polygon[i].x * inverse, float(frame.width)),
                     sy = snapped(polygon[i].y * inverse, float(frame.height));
-        z[i] = polygon[i].z * inverse;
+        z[i] = polygon[i].z * inverse * front;
         if (!(abs(sx) < 3e8f) || !(abs(sy) < 3e8f) || !(abs(z[i]) < kFinite) || !(polygon[i].w < kFinite)) return;
         x[i] = floor_int(sx);
         y[i] = floor_int(sy);

@@ -201,6 +201,7 @@ struct RasterizeTile : ClipView {
         const float* c = clip + 4 * (base + faces[3 * int64_t(f) + i]);
         polygon[i] = {c[0], c[1], c[2], c[3]};
       }
+      return 1.0f;
     };
     // Positive area is clockwise as seen: the back.
     const auto culled = [&](Mask positive, Mask drawn) -> Mask {

@@ -37,6 +37,7 @@ struct SceneView {
   const float* intrinsics;         // [B, 3, 3] in image heights
   const float* camera_from_world;  // [B, 4, 4]
   float near;
+  const int32_t* layer;  // [B, N], or null: all in one
 };
 
 // An instance made ready to be drawn at one image size.
@@ -49,6 +50,7 @@ struct Prepared {
   int32_t mirrored;  // does the pose turn the winding around?
   int32_t visible;   // 0: nothing to draw
   int32_t level;     // of detail, within the mesh
+  float front;       // multiplies z/w, the more the higher the layer; see layers.h
 };
 
 // A vertex of the pool.

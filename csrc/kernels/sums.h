@@ -26,6 +26,16 @@ struct ItemKernel {
   static FS_HD int64_t tiles_for(int64_t items) { return (items + kItems - 1) / kItems; }
 };
 
+// p[i] of consecutive lanes: one store where all are active.
+template <class Int, class Float, class Mask>
+FS_KERNEL void store_items(float* p, Int i, Float x, Mask active) {
+  if (all(active)) {
+    store_run(p, i, x, active);
+  } else {
+    scatter(p, i, x, active);
+  }
+}
+
 // 2^exponent, held within what a float and its inverse can be.
 FS_HD float power_of_two(int32_t exponent) { return as_float((min(max(exponent, -126), 126) + 127) << 23); }
 

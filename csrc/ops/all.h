@@ -2,6 +2,7 @@
 #pragma once
 
 #include "draw.h"
+#include "effects.h"
 #include "layer.h"
 #include "plain_backward.h"
 
@@ -17,6 +18,8 @@ void register_ops(Library& m) {
   m.impl("interpolate", TORCH_BOX(&interpolate<Schedule>));
   m.impl("texture", TORCH_BOX(&texture<Schedule>));
   m.impl("blur", TORCH_BOX(&blur<Schedule>));
+  m.impl("convolve", TORCH_BOX(&convolve<Schedule>));
+  m.impl("poisson", TORCH_BOX(&poisson<Schedule>));
   m.impl("develop", TORCH_BOX(&develop_image<Schedule>));
   m.impl("reduce", TORCH_BOX(&reduce<Schedule>));
   m.impl("uniform", TORCH_BOX(&uniform<Schedule>));
@@ -28,6 +31,8 @@ void register_ops(Library& m) {
   m.impl("interpolate_backward", TORCH_BOX(&interpolate_backward<Schedule>));
   m.impl("texture_backward", TORCH_BOX(&texture_backward<Schedule>));
   m.impl("blur_backward", TORCH_BOX(&blur_backward<Schedule>));
+  m.impl("convolve_backward", TORCH_BOX(&convolve_backward<Schedule>));
+  m.impl("poisson_backward", TORCH_BOX(&poisson_backward<Schedule>));
   m.impl("develop_backward", TORCH_BOX(&develop_backward<Schedule>));
 }
 

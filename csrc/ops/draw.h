@@ -34,7 +34,7 @@ enum Output {
 inline DrawView draw_view(const std::vector<Tensor>& assets, const std::vector<Tensor>& scene,
                           const std::vector<Tensor>& photos, int64_t face_bits, int64_t shading, int64_t tone,
                           bool mips, double near) {
-  STD_TORCH_CHECK(assets.size() == 16 && scene.size() == 19 && photos.size() == 3,
+  STD_TORCH_CHECK(assets.size() == 16 && scene.size() == 20 && photos.size() == 3,
                   "fastsynth::draw: wrong number of tensors.");
   DrawView d{};
   AssetView& a = d.assets;
@@ -62,6 +62,7 @@ inline DrawView draw_view(const std::vector<Tensor>& assets, const std::vector<T
   s.intrinsics = read<float>(scene[2]);
   s.camera_from_world = read<float>(scene[3]);
   s.near = float(near);
+  s.layer = read_or_null<int32_t>(scene[19]);
   LookView& k = d.look;
   k.lights = int_size(scene[4], 1);
   k.light_kind = read<int32_t>(scene[4]);

@@ -22,6 +22,8 @@ void define_ops(Library& m) {
   m.def("interpolate(Tensor attributes, Tensor faces, Tensor triangle_id, Tensor barycentric) -> Tensor");
   m.def("texture(Tensor[] levels, Tensor uv, Tensor uv_da, int wrap, bool nearest) -> Tensor");
   m.def("blur(Tensor image, Tensor sigma, int radius) -> Tensor");
+  m.def("convolve(Tensor image, Tensor kernel) -> Tensor");
+  m.def("poisson(Tensor source, Tensor target, Tensor mask) -> Tensor");
   m.def(
       "develop(Tensor linear, Tensor exposure, Tensor white_balance, Tensor noise, Tensor normal, int tone, bool "
       "bytes) -> Tensor");
@@ -47,6 +49,8 @@ void define_ops(Library& m) {
       "texture_backward(Tensor grad, Tensor[] levels, Tensor uv, Tensor uv_da, int wrap, bool nearest, bool to_texels, "
       "bool to_uv, bool to_uv_da) -> Tensor[]");
   m.def("blur_backward(Tensor grad, Tensor image, Tensor sigma, int radius, bool to_image, bool to_sigma) -> Tensor[]");
+  m.def("convolve_backward(Tensor grad, Tensor image, Tensor kernel, bool to_image, bool to_kernel) -> Tensor[]");
+  m.def("poisson_backward(Tensor grad, Tensor mask) -> Tensor[]");
   m.def(
       "develop_backward(Tensor grad, Tensor linear, Tensor exposure, Tensor white_balance, Tensor noise, Tensor "
       "normal, int tone, bool to_linear, bool to_settings) -> Tensor[]");

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fastsynth.annotate import visibility
 from fastsynth.geometry import multiply, transform_points
+from fastsynth.lens import project
 from fastsynth.types import SH_CONSTANT, Frames, SceneBatch
 
 #: Outputs that the labels are counted from; no colour.
@@ -68,13 +69,23 @@ def of_batch(batch: SceneBatch) -> dict[str, Column]:
         "camera distance": Column("batch", eye.norm(dim=-1), "m", clips=True),
         "camera azimuth": Column("batch", torch.atan2(eye[:, 1], eye[:, 0]).rad2deg() % 360, "deg"),
         "camera elevation": Column("batch", (-forward[:, 2]).clamp(-1, 1).asin().rad2deg(), "deg"),
-        "camera fov": Column("batch", 2 * (0.5 / batch.intrinsics[:, 1, 1].double()).atan().rad2deg(), "deg", True),
+        "camera fov": Column("batch", 2 * _half_field(batch).rad2deg(), "deg", True),
         "lights on": Column("batch", (batch.light_kind > 0).sum(1).double()),
         "light": Column("batch", light.nansum(1).masked_fill(~lit, math.nan)),
         "ambient": Column("batch", batch.ambient[:, 0].double() @ weights * SH_CONSTANT),
         "exposure": Column("batch", batch.exposure.double(), "EV", clips=True),
     }
     return {**columns, **_of_objects(batch, weights)}
+
+
+def _half_field(batch: SceneBatch) -> Tensor:
+    """Half the vertical field of view, through the lens if there is one, float64 [B] [rad]."""
+    edge, lens = 0.5 / batch.intrinsics[:, 1, 1].double(), batch.lenses()
+    if lens is None:
+        return edge.atan()
+    lens = lens.to(torch.float64)
+    size = lens.invert(edge, lens.limit())
+    return size.atan() if lens.radial else size
 
 
 def _of_objects(batch: SceneBatch, weights: Tensor) -> dict[str, Column]:
@@ -105,6 +116,11 @@ def _of_objects(batch: SceneBatch, weights: Tensor) -> dict[str, Column]:
 def _seen_from_camera(batch: SceneBatch, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Distance [m] and place in the image [image heights from its centre] of world points [B, N, 3]."""
     place = transform_points(batch.camera_from_world.double()[:, None], points)
+    lens = batch.lenses()
+    if lens is not None:
+        pixels, inside = project(place, batch.intrinsics.double(), lens.to(torch.float64), (1, 1))
+        pixels = (pixels - 0.5).masked_fill(~inside[..., None], math.nan)
+        return place.norm(dim=-1), pixels[..., 0], pixels[..., 1]
     depth = place[..., 2].masked_fill(place[..., 2] < batch.near, math.nan)
     image = multiply(batch.intrinsics[:, None].double(), place[..., None])[..., 0] / depth[..., None]
     return place.norm(dim=-1), image[..., 0], image[..., 1]

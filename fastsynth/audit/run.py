@@ -141,7 +141,9 @@ def _expected(sample: Sample, given: Mapping[str, float] | str | None) -> dict[s
             # As many objects as these slots hold, divided as their choice says.
             placed = (sample.mesh[:, first : first + slots] >= 0).sum()
             weights = choice.weights.detach().double().cpu()
-            shares.index_add_(0, sample.mesh_class[choice.values.cpu()], weights / weights.sum() * placed)
+            classes = sample.mesh_class[choice.values.cpu()]
+            labelled = classes >= 0
+            shares.index_add_(0, classes[labelled], (weights / weights.sum() * placed)[labelled])
             first += slots
         if not shares.sum() > 0:
             return None

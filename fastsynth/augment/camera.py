@@ -57,8 +57,17 @@ def warp_camera(
     )
     intrinsics, turn = decompose(new_from_old, batch.intrinsics)
     pose = torch.cat([multiply(turn, batch.camera_from_world[:, :2]), batch.camera_from_world[:, 2:]], 1)
+    lens = {}
+    if batch.distortion is not None and batch.lens == "radial_tangential":
+        # The tangential part is a vector in the picture, (p2, p1), and turns along.
+        k1, k2, p1, p2, *others = batch.distortion.unbind(1)
+        p2, p1 = multiply(turn, torch.stack([p2, p1], 1)[..., None])[..., 0].unbind(1)
+        lens["distortion"] = torch.stack([k1, k2, p1, p2, *others], 1)
     return batch.replace(
-        intrinsics=intrinsics, camera_from_world=pose, **_background(batch, new_from_old, aspect, new_aspect or aspect)
+        intrinsics=intrinsics,
+        camera_from_world=pose,
+        **lens,
+        **_background(batch, new_from_old, aspect, new_aspect or aspect),
     )
 
 

@@ -17,11 +17,10 @@ from fastsynth.augment.camera import decompose, warp_camera
 from fastsynth.augment.maps import invert
 from fastsynth.ops.rasterize import check_size
 from fastsynth.render import render
+from fastsynth.resample import OUTSIDE, Nearest
 from fastsynth.types import Frames
 
 _SUBPIXELS = 256
-# What a pixel shows that lies outside the old picture.
-_OUTSIDE = {"instance_id": -1, "triangle_id": -1, "semantic_id": -1}
 _COUNTED = ("boxes_2d_tight", "visible_pixels")
 
 
@@ -88,7 +87,7 @@ def warp_frames(
             x, y = (row[:, 0, None, None] * x + row[:, 1, None, None] * y for row in turn.unbind(1))
             made[name] = torch.stack([x, y, z], 1)
         else:
-            made[name] = nearest(value, _OUTSIDE.get(name, 0))
+            made[name] = nearest(value, OUTSIDE.get(name, 0))
     if any(name in outputs for name in _COUNTED):
         ids = made["instance_id"] if "instance_id" in made else frames.instance_id  # the latter says what is missing
         made["boxes_2d_tight"], made["visible_pixels"] = ops.boxes_of(ops.reduce(ids, batch.instances))
@@ -100,11 +99,8 @@ def warp_frames(
     return Frames(batch, size, {name: made[name] for name in outputs}, frames.flags)
 
 
-class _Nearest:
-    """Where the pixels of the new picture lie in the old one.
-
-    Calling it takes from a map of the old picture, [B, ..., H, W], what each of these places shows.
-    """
+class _Nearest(Nearest):
+    """Where the pixels of the new picture lie in the old one."""
 
     def __init__(self, new_from_old: Tensor, size: tuple[int, int], new_size: tuple[int, int]) -> None:
         self.size, self.new_size = size, new_size
@@ -113,10 +109,7 @@ class _Nearest:
         x, y = (back[..., 2] * height).unbind(-1)
         self.origin = x + width / 2, y + height / 2  # of the new picture's centre, in old pixels, [B]
         x, y = self.at(torch.zeros_like(x), torch.zeros_like(y))
-        self.inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)  # [B, H', W']
-        image = torch.arange(x.shape[0], device=x.device)[:, None, None]
-        column, row = x.long().clamp_(0, width - 1), y.long().clamp_(0, height - 1)
-        self.index = ((image * height + row) * width + column).flatten()
+        super().__init__(x, y, size)
 
     def at(self, right: Tensor, down: Tensor) -> list[Tensor]:
         """Columns and rows [B, H', W'] of the pixel centres plus an offset [B], on the rasterizer's grid."""
@@ -127,15 +120,6 @@ class _Nearest:
             place = along[:, None, :] + (y * line[:, 1:])[:, :, None]
             made.append(place.mul_(_SUBPIXELS).round_().div_(_SUBPIXELS))
         return made
-
-    def __call__(self, value: Tensor, outside: int = 0) -> Tensor:
-        """What the places show, [B, ..., H', W'], or `outside` where the old picture does not reach."""
-        if value.ndim > 3:
-            if not value.shape[1]:  # masks of no slots
-                return value.new_empty(*value.shape[:2], *self.new_size)
-            return torch.stack([self(channel, outside) for channel in value.unbind(1)], 1)
-        shown = value.flatten().index_select(0, self.index).view(self.inside.shape)
-        return torch.where(self.inside, shown, outside)
 
 
 def _interpolated(rgb: Tensor, nearest: _Nearest, samples: int) -> Tensor:

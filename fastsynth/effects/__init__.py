@@ -1,5 +1,38 @@
 """What happens to pictures after they were drawn."""
 
+from fastsynth.effects.blending import cloned, feathered, moved, outline_blurred, spread
+from fastsynth.effects.blends import BLENDS, Blend, BoundaryBlur, MotionBlur
 from fastsynth.effects.effect import Effect
+from fastsynth.effects.grain import GaussianNoise, SaltAndPepper, gaussian_noise, salt_and_pepper
+from fastsynth.effects.kernels import box_kernel, delta_kernel, gaussian_kernel, line_kernel
+from fastsynth.effects.photometry import Fog, Grey, Photometric, Rain, adjusted, fogged, grey_of, hue_shifted, rained
 
-__all__ = ["Effect"]
+__all__ = [
+    "BLENDS",
+    "Blend",
+    "BoundaryBlur",
+    "Effect",
+    "Fog",
+    "GaussianNoise",
+    "Grey",
+    "MotionBlur",
+    "Photometric",
+    "Rain",
+    "SaltAndPepper",
+    "adjusted",
+    "box_kernel",
+    "cloned",
+    "delta_kernel",
+    "feathered",
+    "fogged",
+    "gaussian_kernel",
+    "gaussian_noise",
+    "grey_of",
+    "hue_shifted",
+    "line_kernel",
+    "moved",
+    "outline_blurred",
+    "rained",
+    "salt_and_pepper",
+    "spread",
+]

@@ -2,11 +2,13 @@
 
 from fastsynth.ops._library import build_info
 from fastsynth.ops.antialias import antialias, opposite_vertices
+from fastsynth.ops.convolve import convolve
 from fastsynth.ops.deform import Bend, Copies, bend_dent, bend_lattice, bend_twist, deform, deform_copies
 from fastsynth.ops.draw import draw
 from fastsynth.ops.filter import blur, develop, normal
 from fastsynth.ops.interpolate import interpolate
 from fastsynth.ops.peel import Layer, peel
+from fastsynth.ops.poisson import poisson
 from fastsynth.ops.rasterize import Fragments, rasterize
 from fastsynth.ops.reduce import boxes_of, reduce
 from fastsynth.ops.texture import mip_chain, texture
@@ -24,6 +26,7 @@ __all__ = [
     "blur",
     "boxes_of",
     "build_info",
+    "convolve",
     "deform",
     "deform_copies",
     "develop",
@@ -33,6 +36,7 @@ __all__ = [
     "normal",
     "opposite_vertices",
     "peel",
+    "poisson",
     "rasterize",
     "reduce",
     "texture",

@@ -23,7 +23,7 @@ SCENE: tuple[str, ...] = tuple(
     (
         "mesh_id world_from_object intrinsics camera_from_world light_kind light_position light_direction light_color "
         "light_cone ambient base_color metallic roughness texture_id background_color photo_id photo_crop exposure "
-        "white_balance"
+        "white_balance layer"
     ).split()
 )
 # All of them in the words of the caller, for errors; the batch first, since its device is the one that is meant.
@@ -80,7 +80,7 @@ def draw(
 
     Args:
         assets: The tensors named by ``ASSETS``, then the material textures' by ``TEXTURES``.
-        scene: The tensors named by ``SCENE``.
+        scene: The tensors named by ``SCENE``; an empty one for those that the batch leaves out.
         photos: The photographs' by ``TEXTURES``.
         size: Height and width.
         outputs: Names out of ``OUTPUTS``.

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fastsynth.geometry import Pinhole, affine, multiply
 from fastsynth.random import Choice, Distribution, Noise, Uniform, as_distribution
+from fastsynth.randomizers.lens import Lens
 from fastsynth.scene import Randomizer
 from fastsynth.types import SceneBatch
 
@@ -22,8 +23,9 @@ class Camera(Randomizer):
         azimuth: Around the vertical, from the x axis, counter-clockwise from above [rad]; anywhere by default.
         elevation: Above the horizon [rad]; 10 to 60 degrees by default.
         roll: About the line of sight; the image turns clockwise [rad].
-        fov: Vertical field of view [rad].
+        fov: Vertical field of view [rad]; through a lens, the field along the vertical through its axis.
         target: What stands in the middle of the image, x y z [m].
+        lens: What it looks through; a pinhole by default.
 
     Example:
         >>> import fastsynth as fs
@@ -41,8 +43,10 @@ class Camera(Randomizer):
         roll: Any = 0.0,
         fov: Any = math.pi / 4,
         target: Any = (0.0, 0.0, 0.0),
+        lens: Lens | None = None,
     ) -> None:
         super().__init__()
+        self.lens = lens
         self.frames_meshes = distance is None
         distance = Uniform(7.0, 11.0) if distance is None else distance
         azimuth = Uniform(0.0, 2 * math.pi) if azimuth is None else azimuth
@@ -70,7 +74,13 @@ class Camera(Randomizer):
         rotation = torch.stack([cr * right - sr * down, sr * right + cr * down, forward], -2)
         shift = -multiply(rotation, self.target.sample(noise)[..., None])[..., 0]
         shift = shift + torch.nn.functional.pad(distance[:, None], (2, 0))
-        return batch.replace(camera_from_world=affine(rotation, shift), intrinsics=_intrinsics(self.fov.sample(noise)))
+        fov, seen = self.fov.sample(noise), {}
+        if self.lens is None:
+            intrinsics = intrinsics_of(fov)
+        else:
+            seen = self.lens.fields(noise)
+            intrinsics = intrinsics_with(0.5 / self.lens.radius(fov / 2, seen["distortion"]))
+        return batch.replace(camera_from_world=affine(rotation, shift), intrinsics=intrinsics, **seen)
 
 
 class CameraPose(Randomizer):
@@ -78,6 +88,7 @@ class CameraPose(Randomizer):
 
     Args:
         pinhole: One camera or several.
+        lens: What all of them look through; the intrinsics are then those of the lens.
 
     Example:
         >>> import fastsynth as fs
@@ -90,8 +101,9 @@ class CameraPose(Randomizer):
     intrinsics: Tensor
     camera_from_world: Tensor
 
-    def __init__(self, pinhole: Pinhole) -> None:
+    def __init__(self, pinhole: Pinhole, lens: Lens | None = None) -> None:
         super().__init__()
+        self.lens = lens
         self.register_buffer("intrinsics", pinhole.intrinsics.clone())
         self.register_buffer("camera_from_world", pinhole.camera_from_world.clone())
         self.choice = Choice(range(pinhole.images))
@@ -99,7 +111,8 @@ class CameraPose(Randomizer):
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Set the pose and the intrinsics."""
         which = self.choice.sample(noise)
-        return batch.replace(intrinsics=self.intrinsics[which], camera_from_world=self.camera_from_world[which])
+        seen = {} if self.lens is None else self.lens.fields(noise)
+        return batch.replace(intrinsics=self.intrinsics[which], camera_from_world=self.camera_from_world[which], **seen)
 
 
 def typical_radius(mesh_bounds: Tensor) -> Tensor:
@@ -107,7 +120,11 @@ def typical_radius(mesh_bounds: Tensor) -> Tensor:
     return (mesh_bounds[:, 3:] - mesh_bounds[:, :3]).square().sum(-1).sqrt().median() / 2
 
 
-def _intrinsics(fov: Tensor) -> Tensor:
-    """Square pixels and a centred axis: vertical field of view [B] [rad] -> [B, 3, 3] in image heights."""
-    focal = 0.5 / (fov / 2).tan()
+def intrinsics_of(fov: Tensor) -> Tensor:
+    """Square pixels and a centred axis: vertical field of view of a pinhole [B] [rad] -> [B, 3, 3] in image heights."""
+    return intrinsics_with(0.5 / (fov / 2).tan())
+
+
+def intrinsics_with(focal: Tensor) -> Tensor:
+    """The same of a focal length [B] in image heights."""
     return torch.diag_embed(torch.stack([focal, focal, torch.ones_like(focal)], -1))

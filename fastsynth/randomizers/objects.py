@@ -13,7 +13,7 @@ from fastsynth.geometry import affine, multiply, rotation_from_quaternion
 from fastsynth.random import Choice, Constant, Distribution, Noise, Uniform, as_distribution
 from fastsynth.randomizers.placement import Placement
 from fastsynth.scene import Randomizer
-from fastsynth.types import SceneBatch
+from fastsynth.types import LAYERS, SceneBatch
 
 # An image gets this many places to choose from for each object that must not touch the others.
 TRIES = 16
@@ -37,6 +37,8 @@ class Objects(Randomizer):
         up: Axis of the meshes that points up: "z", or "y" as in most glTF files. World z is up.
         separate: No two objects of an image touch: their bounding spheres are kept apart. Of 16 random places the
             first free one is taken, in the order of the slots; an object that finds none is left out.
+        layer: In which layer they are drawn, 0 to 3: in front of everything of the layers below, whatever the depths.
+            A whole number, or a `Choice` of such, for each object.
 
     Example:
         >>> import fastsynth as fs
@@ -57,12 +59,13 @@ class Objects(Randomizer):
         scale: Any = 1.0,
         up: str = "z",
         separate: bool = False,
+        layer: Any = 0,
     ) -> None:
         super().__init__()
         self.assets = assets
         meshes = assets.meshes.shape[0]
         self.count: Distribution = as_distribution(count, "Objects: `count`", [()])
-        self.slots = _largest(self.count)
+        self.slots = largest(self.count)
         if not isinstance(choice, Distribution):
             choice = Choice(range(meshes) if choice is None else choice)
         if not isinstance(choice, Choice) or choice.values.is_floating_point() or choice.event != ():
@@ -87,11 +90,12 @@ class Objects(Randomizer):
             raise ValueError(f'Objects: `up` must be "y" or "z", but is {up!r}.')
         self.up = up
         self.separate = separate
+        self.layer: Distribution | None = None if isinstance(layer, int) and layer == 0 else _layers(layer)
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Append the slots of these objects to those that the batch has."""
         slots = self.slots
-        mesh = self.choice.sample(noise, slots)
+        mesh = self.meshes(noise)
         used = torch.arange(slots, device=batch.device) < self.count.sample(noise)[:, None]
         linear = self._linear(noise, (batch.images, slots))
         low, high = batch.assets.mesh_bounds[mesh].split(3, -1)
@@ -101,14 +105,34 @@ class Objects(Randomizer):
         else:
             position = self.position.sample(noise, shape)
         if self.separate:
-            middle = multiply(linear, ((low + high) / 2)[..., None])[..., 0]
-            half = linear * ((high - low) / 2)[..., None, :]  # half the box's edges, as columns
-            radius = sum(_squared_length(corner) for corner in half.unbind(-1)).sqrt()  # type: ignore[union-attr]
+            middle, radius = self.spheres(mesh, linear, low, high)
             first, free = first_free(position + middle[:, None], radius, used)
             position = position.gather(1, first[:, None, :, None].expand(-1, 1, -1, 3))[:, 0]
             used = free
         mesh_id = torch.where(used, mesh, -1).int()
-        return append_instances(batch, mesh_id, affine(linear, position))
+        layer = None if self.layer is None else self.layer.sample(noise, slots).int()
+        return append_instances(batch, mesh_id, affine(linear, position), layer)
+
+    def meshes(self, noise: Noise) -> Tensor:
+        """Which mesh each slot shows if it is used: rows of the assets, int64 [B, N]."""
+        return self.choice.sample(noise, self.slots)
+
+    def spheres(self, mesh: Tensor, linear: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        """What `separate` keeps apart: where the sphere around each mesh lies from its origin, and its radius.
+
+        Args:
+            mesh: Rows of the assets, int64 [B, N].
+            linear: Rotation and scale, float32 [B, N, 3, 3].
+            low: Lower corner of the mesh's box, object space, float32 [B, N, 3] [m].
+            high: Upper corner, float32 [B, N, 3] [m].
+
+        Returns:
+            float32 [B, N, 3] and [B, N] [m].
+        """
+        middle = multiply(linear, ((low + high) / 2)[..., None])[..., 0]
+        half = linear * ((high - low) / 2)[..., None, :]  # half the box's edges, as columns
+        x, y, z = (_squared_length(edge) for edge in half.unbind(-1))
+        return middle, (x + y + z).sqrt()
 
     def _linear(self, noise: Noise, axes: tuple[int, int]) -> Tensor:
         """Rotation and scale of every slot, float32 [B, N, 3, 3]."""
@@ -130,13 +154,16 @@ class Objects(Randomizer):
         return multiply(turn, linear)
 
 
-def append_instances(batch: SceneBatch, mesh_id: Tensor, world_from_object: Tensor) -> SceneBatch:
+def append_instances(
+    batch: SceneBatch, mesh_id: Tensor, world_from_object: Tensor, layer: Tensor | None = None
+) -> SceneBatch:
     """More instances beside those that the batch has, with the materials of their meshes.
 
     Args:
         batch: B images.
         mesh_id: int32 [B, N].
         world_from_object: float32 [B, N, 4, 4].
+        layer: int32 [B, N]; None = 0, and no `layer` for a batch that has none.
     """
     slots = mesh_id.shape[1]
     materials = {"base_color": 1.0, "metallic": -1.0, "roughness": -1.0, "texture_id": -1}
@@ -144,6 +171,10 @@ def append_instances(batch: SceneBatch, mesh_id: Tensor, world_from_object: Tens
     for name, default in materials.items():
         have = getattr(batch, name)
         fields[name] = have.new_full((batch.images, slots, *have.shape[2:]), default)
+    if layer is not None or batch.layer is not None:
+        fields["layer"] = mesh_id.new_zeros(mesh_id.shape) if layer is None else layer
+        if batch.layer is None:
+            batch = batch.replace(layer=batch.mesh_id.new_zeros(batch.mesh_id.shape))
     if batch.instances:
         fields = {name: torch.cat([getattr(batch, name), more], 1) for name, more in fields.items()}
     return batch.replace(**fields)
@@ -191,21 +222,37 @@ def _squared_length(vector: Tensor) -> Tensor:
     return x + y + z
 
 
-def _largest(count: Distribution) -> int:
-    """The number of slots that a count needs."""
+def largest(count: Distribution, where: str = "Objects") -> int:
+    """The number of slots that a count needs: of `Objects`, or of what `where` names."""
     if isinstance(count, Choice):
         values = count.values
     elif isinstance(count, Constant):
         values = count.value[None]
     else:
         raise TypeError(
-            f"Objects: `count` must be a whole number or a Choice of whole numbers, but is {type(count).__name__}. "
-            "For 1 to 8 objects give fs.Choice(range(1, 9))."
+            f"{where}: `count` must be a whole number or a Choice of whole numbers, but is {type(count).__name__}. "
+            "For 1 to 8 give fs.Choice(range(1, 9))."
         )
     largest = int(values.max())
     if not bool((values == values.round()).all()) or int(values.min()) < 0 or largest < 1:
-        raise ValueError(f"Objects: `count` must be whole numbers from 0 on, not all 0, but is {values.tolist()}.")
+        raise ValueError(f"{where}: `count` must be whole numbers from 0 on, not all 0, but is {values.tolist()}.")
     return largest
+
+
+def _layers(layer: Any) -> Distribution:
+    """The layers of objects, checked."""
+    drawn = as_distribution(layer, "Objects: `layer`", [()])
+    values = drawn.values if isinstance(drawn, Choice) else drawn.value[None] if isinstance(drawn, Constant) else None
+    if values is None:
+        raise TypeError(
+            f"Objects: `layer` must be a whole number or a Choice of whole numbers, but is {type(drawn).__name__}."
+        )
+    if not bool((values == values.round()).all()) or not 0 <= int(values.min()) <= int(values.max()) < LAYERS:
+        raise ValueError(
+            f"Objects: `layer` must be 0 to {LAYERS - 1}, the frontmost, but is {values.tolist()}. Number the layers "
+            "of the scene from 0."
+        )
+    return drawn
 
 
 def _cube(assets: Assets) -> Uniform:

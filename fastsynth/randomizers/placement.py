@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fastsynth.geometry import invert_rigid, transform_points
+from fastsynth.lens import undistort
 from fastsynth.random import Distribution, Noise, Uniform, as_distribution
 from fastsynth.scene import Parts
 from fastsynth.types import SceneBatch
@@ -85,7 +86,7 @@ class FrustumPosition(Placement):
     the `aspect` that the scene is sampled with.
 
     Args:
-        depth: Along the axis of the camera [m].
+        depth: Along the axis of the camera [m]; through a lens, from the eye.
         margin: Kept free at each border, in image heights; negative to reach beyond the image.
 
     Example:
@@ -117,6 +118,10 @@ class FrustumPosition(Placement):
         fy, cy = (batch.intrinsics[:, 1, i].view(one) for i in (1, 2))
         ray_y = (y - cy) / fy
         ray_x = (x - cx - skew * ray_y) / fx
-        seen = torch.stack([ray_x * depth, ray_y * depth, depth], -1)
+        lens = batch.lenses()
+        if lens is None:
+            seen = torch.stack([ray_x * depth, ray_y * depth, depth], -1)
+        else:
+            seen = undistort(torch.stack([ray_x, ray_y], -1), lens)[0] * depth[..., None]
         world_from_camera = invert_rigid(batch.camera_from_world)
         return transform_points(world_from_camera.view(*one, 4, 4), seen)

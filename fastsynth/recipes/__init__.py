@@ -6,8 +6,21 @@ from collections.abc import Callable
 
 from fastsynth.recipes.numbers import SOURCES, Number, Numbers, code, memory, ours, paper
 from fastsynth.recipes.recipe import OFF, Recipe
+from fastsynth.recipes.tobin_tabletop import tobin_tabletop
 
 #: Every recipe by its name.
-RECIPES: dict[str, Callable[..., Recipe]] = {}
+RECIPES: dict[str, Callable[..., Recipe]] = {"tobin_tabletop": tobin_tabletop}
 
-__all__ = ["OFF", "RECIPES", "SOURCES", "Number", "Numbers", "Recipe", "code", "memory", "ours", "paper"]
+__all__ = [
+    "OFF",
+    "RECIPES",
+    "SOURCES",
+    "Number",
+    "Numbers",
+    "Recipe",
+    "code",
+    "memory",
+    "ours",
+    "paper",
+    "tobin_tabletop",
+]

@@ -36,11 +36,12 @@ class Recipe(Scene):
         source: The publication.
         numbers: What it is made of, each with whose it is.
         size: Height and width of the system's pictures [pixels].
-        axes: What can be switched off: for each axis the paths of distributions with the value that they are set to, or
-            of randomizers with `OFF`. Nothing else that is drawn changes by a bit.
+        axes: What can be switched off: for each axis the paths of distributions with the value, or the narrower
+            distribution, that they are set to, or of randomizers with `OFF`. Nothing else that is drawn changes.
         without: Axes that are off.
         label: What the system labels beside boxes and masks: a function of `Frames` to tensors [B, ...].
         label_outputs: Outputs of `render` that `label` reads.
+        target_classes: Classes that it detects; None = all that there are.
         **parts: Of the `Scene`.
 
     Attributes:
@@ -71,12 +72,14 @@ class Recipe(Scene):
         without: Sequence[str] = (),
         label: Callable[[Frames], dict[str, Tensor]] | None = None,
         label_outputs: Sequence[str] = (),
+        target_classes: Sequence[str] | None = None,
         **parts: Any,
     ) -> None:
         super().__init__(**parts)
         self.name, self.version, self.source, self.numbers, self.size = name, version, source, numbers, size
         self.axes, self.without = dict(axes), tuple(without)
         self._label, self.label_outputs = label, tuple(label_outputs)
+        self.target_classes = target_classes
         for axis in self.without:
             if axis not in self.axes:
                 raise ValueError(
@@ -104,7 +107,7 @@ class Recipe(Scene):
         else:
             if not isinstance(held, Distribution):
                 raise ValueError(f"{self.name}(): {path!r} is no distribution; give OFF to leave it out.")
-            part = Constant(value).to(self.device)
+            part = (value if isinstance(value, Distribution) else Constant(value)).to(self.device)
         if isinstance(holder, nn.ModuleList):
             holder[int(own)] = part
         else:

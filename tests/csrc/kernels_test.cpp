@@ -331,6 +331,9 @@ Results everything(Way way, bool quick, const std::string& plant) {
   World stray;
   stray.mesh_id[4] = 1000;
   draw_scene(way, stray, 21, 17, 1, kLambert, kToneLinear, false, results, "stray");
+  World layered;
+  for (size_t i = 0; i < layered.mesh_id.size(); ++i) layered.layer.push_back(int32_t(i * 5 % 6) - 1);
+  draw_scene(way, layered, 40, 30, 1, kGgx, kToneSrgb, true, results, "layers");
   draw_images(way, results);
   return results;
 }

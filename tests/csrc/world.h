@@ -17,7 +17,7 @@ struct World {
   Ints faces, meshlets, levels, meshes, material_textures, mesh_class, colors;
   Ints texels, texture_info, texture_offsets;
   Floats poses, intrinsics, cameras;
-  Ints mesh_id;
+  Ints mesh_id, layer;
   Ints light_kind, texture_id, photo_id;
   Floats light_position, light_direction, light_color, light_cone, ambient, base_color, metallic, roughness;
   Floats background, crop, exposure, white_balance;
@@ -203,7 +203,8 @@ struct World {
             textures()};
   }
   SceneView scene() const {
-    return {images, instances, mesh_id.data(), poses.data(), intrinsics.data(), cameras.data(), 0.05f};
+    return {images, instances, mesh_id.data(), poses.data(), intrinsics.data(), cameras.data(), 0.05f,
+            layer.empty() ? nullptr : layer.data()};
   }
   LookView look(int shading, int tone, bool mips) const {
     return {base_color.data(),

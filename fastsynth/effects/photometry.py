@@ -1,0 +1,325 @@
+"""Brightness, contrast, gamma, hue, saturation, grey, fog and rain, on finished pictures or on light.
+
+Exposure and white balance are the `Sensor`'s.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fastsynth import ops
+from fastsynth.canvas import Canvas
+from fastsynth.effects.effect import Effect
+from fastsynth.effects.kernels import line_kernel
+from fastsynth.ops.convolve import convolve
+from fastsynth.random import Distribution, Noise, as_distribution
+from fastsynth.randomizers.sensor import noise_key
+from fastsynth.types import SceneBatch
+
+
+def hue_shifted(image: Tensor, turn: Tensor, saturation: Tensor | None = None) -> Tensor:
+    """Hue turned and saturation multiplied in HSV; value stays.
+
+    With V the largest and C the chroma (largest minus least), each channel is ``V - C max(0, min(k, 4 - k, 1))``,
+    ``k = (n + 6 hue) mod 6`` with n = 5, 3, 1 for red, green, blue (Smith, "Color gamut transform pairs", SIGGRAPH
+    1978, in one expression).
+
+    Args:
+        image: In [0, 1], float32 [B, 3, H, W].
+        turn: Of the hue, 1 for the whole circle, float32 [B].
+        saturation: Factor, float32 [B]; the product is held to 1.
+
+    Returns:
+        float32 [B, 3, H, W], differentiable.
+
+    Example:
+        >>> red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
+        >>> [round(x, 4) for x in hue_shifted(red, torch.tensor([1 / 3])).flatten().tolist()]
+        [0.0, 1.0, 0.0]
+    """
+    red, green, blue = image.unbind(1)
+    value, least = image.amax(1), image.amin(1)
+    chroma = value - least
+    per = 1 / torch.where(chroma > 0, chroma, 1)
+    sextant = torch.where(
+        value == red,
+        (green - blue) * per,
+        torch.where(value == green, (blue - red) * per + 2, (red - green) * per + 4),
+    )
+    sextant = sextant + 6 * turn[:, None, None]
+    if saturation is not None:
+        chroma = torch.minimum(chroma * saturation[:, None, None], value)
+    channels = []
+    for n in (5.0, 3.0, 1.0):
+        k = torch.remainder(n + sextant, 6.0)
+        channels.append(value - chroma * torch.minimum(k, 4 - k).clamp(0, 1))
+    return torch.stack(channels, 1)
+
+
+def adjusted(
+    image: Tensor,
+    brightness: Tensor | None = None,
+    contrast: Tensor | None = None,
+    gamma: Tensor | None = None,
+) -> Tensor:
+    """``clamp(contrast (x - 1/2) + 1/2 + brightness)^gamma``; what is None is left out.
+
+    Args:
+        image: In [0, 1], float32 [B, 3, H, W].
+        brightness: Added, float32 [B].
+        contrast: Factor of the distance to middle grey, float32 [B].
+        gamma: Exponent, float32 [B].
+
+    Returns:
+        In [0, 1], float32 [B, 3, H, W], differentiable.
+
+    Example:
+        >>> adjusted(torch.full((1, 3, 1, 1), 0.75), contrast=torch.tensor([2.0])).flatten().tolist()
+        [1.0, 1.0, 1.0]
+    """
+    shift = None if brightness is None else brightness
+    if contrast is not None:
+        shift = 0.5 - 0.5 * contrast + (0 if shift is None else shift)
+        image = image * contrast[:, None, None, None]
+    if shift is not None:
+        image = image + shift[:, None, None, None]
+    image = image.clamp(0, 1)
+    if gamma is not None:
+        image = image.clamp(min=1e-6) ** gamma[:, None, None, None]  # the slope at 0 may be infinite
+    return image
+
+
+def grey_of(image: Tensor) -> Tensor:
+    """Luma of coded colours (ITU-R BT.601) in all three channels.
+
+    Example:
+        >>> [round(x, 3) for x in grey_of(torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)).flatten().tolist()]
+        [0.299, 0.299, 0.299]
+    """
+    red, green, blue = image.unbind(1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return luma[:, None].expand(-1, 3, -1, -1).contiguous()
+
+
+def fogged(image: Tensor, distance: Tensor, extinction: Tensor, color: Tensor, far: Tensor) -> Tensor:
+    """Fog that light fades into with the distance: ``light t + color (1 - t)``, ``t = exp(-extinction distance)``.
+
+    (Koschmieder 1924.) The meteorological visual range is ``3.912 / extinction``.
+
+    Args:
+        image: Linear light, float32 [B, 3, H, W].
+        distance: Of what is seen [m], 0 where nothing is, float32 [B, H, W].
+        extinction: [1 / m], float32 [B].
+        color: Linear light of the fog, float32 [B, 3].
+        far: Distance of the background [m], float32 [B].
+
+    Returns:
+        float32 [B, 3, H, W], differentiable in all.
+
+    Example:
+        >>> white = torch.ones(1, 3, 1, 1)
+        >>> at = torch.full((1, 1, 1), math.log(2))
+        >>> fogged(white, at, torch.ones(1), torch.zeros(1, 3), torch.ones(1)).flatten().tolist()
+        [0.5, 0.5, 0.5]
+    """
+    path = torch.where(distance > 0, distance, far[:, None, None])
+    clear = (-extinction[:, None, None] * path).exp()[:, None]
+    return color[:, :, None, None] * (1 - clear) + image * clear
+
+
+def rained(
+    image: Tensor,
+    depth: Tensor,
+    key: Tensor,
+    drops: Tensor,
+    length: Tensor,
+    angle: Tensor,
+    brightness: Tensor,
+    opacity: Tensor,
+    distance: Tensor,
+    radius: int,
+) -> Tensor:
+    """Streaks of rain in one sheet, hidden where something is nearer.
+
+    Drops fall on pixels that the image's key names, and are drawn out to streaks; where streaks meet they cover more.
+
+    Args:
+        image: float32 [B, 3, H, W].
+        depth: Of what is seen [m], 0 where nothing is, float32 [B, H, W].
+        key: Names the drops, int64 [B].
+        drops: A pixel's probability to have one, float32 [B].
+        length: Of the streaks [pixels], float32 [B].
+        angle: Their direction [rad], from x (right) towards y (down), float32 [B].
+        brightness: Their grey, float32 [B].
+        opacity: How much of a pixel the middle of one streak covers, float32 [B].
+        distance: Of the sheet [m], float32 [B].
+        radius: Half width of the streaks' kernel [pixels].
+
+    Returns:
+        float32 [B, 3, H, W], differentiable in the picture, length, angle, brightness and opacity.
+    """
+    pixels = image.shape[2] * image.shape[3]
+    normal = ops.normal(key, pixels).view(image.shape[0], 1, *image.shape[2:])
+    limit = -torch.special.ndtri(drops.double()).float()[:, None, None, None]
+    streaks = convolve((normal > limit).to(image.dtype), line_kernel(length, angle, radius))
+    open_air = ((depth <= 0) | (depth > distance[:, None, None]))[:, None]
+    # A streak's weight is spread over its length; its own middle is 1.
+    cover = (streaks * (opacity * length.clamp(min=1))[:, None, None, None]).clamp(0, 1) * open_air
+    return image + cover * (brightness[:, None, None, None] - image)
+
+
+def _optional(value: Any, effect: str, name: str) -> Distribution | None:
+    return None if value is None else as_distribution(value, f"{effect}: `{name}`", [()])
+
+
+class Photometric(Effect):
+    """Hue and saturation, then contrast and brightness, then gamma, of display values.
+
+    Args:
+        brightness: Added.
+        contrast: Factor of the distance to middle grey.
+        gamma: Exponent.
+        hue: Turn of the hue, 1 for the whole circle.
+        saturation: Its factor.
+
+    Example:
+        >>> import fastsynth as fs
+        >>> light = fs.effects.Photometric(brightness=fs.Uniform(-0.1, 0.1), hue=fs.Uniform(0.0, 1.0))
+        >>> scene = fs.Scene(fs.Objects(fs.procedural.primitives()), light2=light)
+        >>> fs.render(scene.sample(2), (32, 32)).rgb.shape
+        torch.Size([2, 3, 32, 32])
+    """
+
+    def __init__(
+        self, brightness: Any = None, contrast: Any = None, gamma: Any = None, hue: Any = None, saturation: Any = None
+    ) -> None:
+        super().__init__()
+        self.brightness = _optional(brightness, "Photometric", "brightness")
+        self.contrast = _optional(contrast, "Photometric", "contrast")
+        self.gamma = _optional(gamma, "Photometric", "gamma")
+        self.hue = _optional(hue, "Photometric", "hue")
+        self.saturation = _optional(saturation, "Photometric", "saturation")
+
+    def sample(self, batch: SceneBatch, noise: Noise) -> dict[str, Tensor]:
+        """Those that were given."""
+        parts = {name: getattr(self, name) for name in ("brightness", "contrast", "gamma", "hue", "saturation")}
+        return {name: part.sample(noise) for name, part in parts.items() if part is not None}
+
+    @staticmethod
+    def change(image: Tensor, canvas: Canvas, **values: Tensor) -> Tensor:
+        """See `hue_shifted` and `adjusted`."""
+        hue, saturation = values.pop("hue", None), values.pop("saturation", None)
+        if hue is not None or saturation is not None:
+            turn = torch.zeros_like(saturation) if hue is None else hue  # type: ignore[arg-type]
+            image = hue_shifted(image.clamp(0, 1), turn, saturation)
+        return adjusted(image, **values) if values else image
+
+
+class Grey(Effect):
+    """Luma in all three channels: a grey camera.
+
+    Example:
+        >>> import fastsynth as fs
+        >>> scene = fs.Scene(fs.Objects(fs.procedural.primitives()), grey=fs.effects.Grey())
+        >>> r, g, b = fs.render(scene.sample(1), (32, 32)).rgb[0]
+        >>> torch.equal(r, g) and torch.equal(g, b)
+        True
+    """
+
+    @staticmethod
+    def change(image: Tensor, canvas: Canvas) -> Tensor:  # type: ignore[override]
+        """See `grey_of`."""
+        return grey_of(image)
+
+
+class Fog(Effect):
+    """Fog by distance, of linear light.
+
+    Args:
+        extinction: [1 / m]; one sees 3.9 / extinction far.
+        color: Linear r g b of the fog, or a grey.
+        far: Distance of the background [m].
+
+    Example:
+        >>> import fastsynth as fs
+        >>> scene = fs.Scene(fs.Objects(fs.procedural.primitives()), fog=fs.effects.Fog(fs.Uniform(0.0, 0.5)))
+        >>> fs.render(scene.sample(2), (32, 32)).rgb.shape
+        torch.Size([2, 3, 32, 32])
+    """
+
+    stage = "light"
+    needs = ("distance",)
+
+    def __init__(self, extinction: Any, color: Any = 0.5, far: Any = 1000.0) -> None:
+        super().__init__()
+        self.extinction: Distribution = as_distribution(extinction, "Fog: `extinction`", [()])
+        self.color: Distribution = as_distribution(color, "Fog: `color`", [(), (3,)])
+        self.far: Distribution = as_distribution(far, "Fog: `far`", [()])
+
+    def sample(self, batch: SceneBatch, noise: Noise) -> dict[str, Tensor]:
+        """Extinction, colour and the background's distance."""
+        color = self.color.sample(noise)
+        if self.color.event == ():
+            color = color[:, None].expand(-1, 3)
+        return {"extinction": self.extinction.sample(noise), "color": color, "far": self.far.sample(noise)}
+
+    @staticmethod
+    def change(image: Tensor, canvas: Canvas, extinction: Tensor, color: Tensor, far: Tensor) -> Tensor:  # type: ignore[override]
+        """See `fogged`."""
+        return fogged(image, canvas.distance, extinction, color, far)
+
+
+class Rain(Effect):
+    """A sheet of streaks, hidden by what is nearer; several effects make several sheets.
+
+    Args:
+        drops: A pixel's probability to begin a streak.
+        length: Of the streaks [pixels]; up to 18.
+        angle: Their direction [rad], from x (right) towards y (down); straight down by default.
+        brightness: Their grey.
+        opacity: How much of a pixel a streak covers.
+        distance: Of the sheet [m].
+
+    Example:
+        >>> import fastsynth as fs
+        >>> rain = fs.effects.Rain(drops=fs.Uniform(0.0, 0.01), length=9.0, distance=1.0)
+        >>> scene = fs.Scene(fs.Objects(fs.procedural.primitives()), rain=rain)
+        >>> fs.render(scene.sample(2), (32, 32)).rgb.shape
+        torch.Size([2, 3, 32, 32])
+    """
+
+    needs = ("depth",)
+
+    def __init__(
+        self,
+        drops: Any,
+        length: Any = 9.0,
+        angle: Any = math.pi / 2,
+        brightness: Any = 0.8,
+        opacity: Any = 0.4,
+        distance: Any = 1.0,
+    ) -> None:
+        super().__init__()
+        for name, value in (
+            ("drops", drops),
+            ("length", length),
+            ("angle", angle),
+            ("brightness", brightness),
+            ("opacity", opacity),
+            ("distance", distance),
+        ):
+            setattr(self, name, as_distribution(value, f"Rain: `{name}`", [()]))
+
+    def sample(self, batch: SceneBatch, noise: Noise) -> dict[str, Tensor]:
+        """All of them, and the key of the drops."""
+        names = ("drops", "length", "angle", "brightness", "opacity", "distance")
+        return {"key": noise_key(noise.of(self)), **{name: getattr(self, name).sample(noise) for name in names}}
+
+    @staticmethod
+    def change(image: Tensor, canvas: Canvas, **values: Tensor) -> Tensor:
+        """See `rained`."""
+        return rained(image, canvas.depth, **values, radius=9)  # type: ignore[arg-type]

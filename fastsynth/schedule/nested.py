@@ -1,0 +1,178 @@
+"""Curricula: which cell of a nested schedule each object of each image is, by arithmetic alone.
+
+A schedule is an odometer. Its axes turn from the last, which changes with every object, to the first, which changes
+least often. Which cell the object in slot j of image i is, is a function of i and j (a number in a mixed radix) and of
+nothing else: workers, ranks, batches and a resumed run need no state to agree on it, and every cell of a pass is some
+object's, exactly once.
+
+The order is that of Hinterstoisser et al., "An Annotation Saved is an Annotation Earned: Using Fully Synthetic Training
+for Object Detection", ICCV workshops 2019: scale, then view, then in-plane rotation, then object.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fastsynth.random import Choice, Noise
+
+
+class Nested:
+    """A nested schedule: every combination of its axes once in a pass, the last axis fastest.
+
+    Pass p of the schedule is images p * `images` to (p + 1) * `images` - 1. To see the same images in another order,
+    ask for their indices in another order (``DataLoader(shuffle=True)``).
+
+    Args:
+        per_image: Objects in an image: one number, or one for each value of the first axis, which then never mixes two
+            of its values in one image. The last image of a value may hold fewer.
+        **axes: Number of values of each axis, the slowest first.
+
+    Attributes:
+        axes: The numbers of values by name.
+        cells: Combinations in a pass.
+        images: Images in a pass.
+        slots: The largest number of objects in an image.
+
+    Example:
+        >>> order = Nested(scale=2, view=3, object=4, per_image=(4, 6))
+        >>> order.cells, order.images, order.slots
+        (24, 5, 6)
+        >>> order.cell(torch.tensor([0, 3]), 6).tolist()
+        [[0, 1, 2, 3, -1, -1], [12, 13, 14, 15, 16, 17]]
+    """
+
+    def __init__(self, per_image: int | Sequence[int] = 1, **axes: int) -> None:
+        if not axes or any(not isinstance(size, int) or size < 1 for size in axes.values()):
+            raise ValueError(
+                f"Nested: give at least one axis, each a whole number of values from 1 on, but they are {axes}."
+            )
+        first = next(iter(axes.values()))
+        counts = [per_image] if isinstance(per_image, int) else [int(count) for count in per_image]
+        if len(counts) not in (1, first) or min(counts) < 1:
+            raise ValueError(
+                f"Nested: `per_image` must be a number from 1 on, or one for each of the {first} values of the first "
+                f"axis, but is {per_image}."
+            )
+        self.axes = dict(axes)
+        self.cells = math.prod(axes.values())
+        if isinstance(per_image, int):
+            first = 1  # nothing parts the values of the first axis: one run of cells
+        share = self.cells // first
+        runs = [-(-share // count) for count in counts * (first // len(counts))]
+        self.images, self.slots = sum(runs), max(counts)
+        # Of each run of images: its first image, its first cell, the objects in an image.
+        starts = [sum(runs[:i]) for i in range(len(runs))]
+        self.runs = torch.tensor([starts, [share * i for i in range(len(runs))], counts * (len(runs) // len(counts))])
+        self.share = share
+
+    def cell(self, index: Tensor, slots: int, runs: Tensor | None = None) -> Tensor:
+        """The cell of each slot of each image.
+
+        Args:
+            index: Indices of images, int64 [B].
+            slots: N.
+            runs: `runs` on the device of the index.
+
+        Returns:
+            int64 [B, N], -1 in slots that hold nothing.
+        """
+        starts, cells, counts = self.runs if runs is None else runs
+        place = index % self.images
+        # A comparison with every start instead of a search, which would be a kernel of its own; runs are few.
+        run = (place[:, None] >= starts).sum(1) - 1
+        slot = torch.arange(slots, device=index.device)
+        within = ((place - starts[run]) * counts[run])[:, None] + slot
+        held = (slot < counts[run, None]) & (within < self.share)
+        return torch.where(held, cells[run, None] + within, -1)
+
+    def digit(self, cell: Tensor, axes: str | Sequence[str]) -> Tensor:
+        """The value of one axis, or of several as one number, the last fastest: int64 as `cell`; 0 for no cell."""
+        names = [axes] if isinstance(axes, str) else list(axes)
+        order = list(self.axes)
+        number = torch.zeros_like(cell)
+        for name in names:
+            below = math.prod(self.axes[other] for other in order[order.index(name) + 1 :])
+            number = number * self.axes[name] + cell.clamp(min=0) // below % self.axes[name]
+        return number
+
+    def choice(self, axes: str | Sequence[str], values: Any) -> Scheduled:
+        """A distribution that gives each slot the value of its cell.
+
+        Args:
+            axes: An axis, or several.
+            values: One for each value of the axis; of several axes one for each combination, the last fastest.
+
+        Example:
+            >>> import fastsynth as fs
+            >>> order = Nested(turn=2, object=3, per_image=3)
+            >>> parts = fs.procedural.primitives()
+            >>> objects = fs.Objects(parts, count=3, choice=order.choice("object", [0, 2, 4]))
+            >>> fs.Scene(objects).sample(2).mesh_id.tolist()
+            [[0, 2, 4], [0, 2, 4]]
+        """
+        return Scheduled(self, axes, values)
+
+    def count(self) -> Scheduled:
+        """A distribution of how many objects each image holds, for ``Objects(count=...)``."""
+        return ScheduledCount(self)
+
+
+class Scheduled(Choice):
+    """The value of a cell of a `Nested` schedule, by image and slot: made by `Nested.choice`.
+
+    Args:
+        schedule: Whose cells.
+        axes: An axis, or several.
+        values: One for each value of the axes.
+    """
+
+    runs: Tensor
+
+    def __init__(self, schedule: Nested, axes: str | Sequence[str], values: Any) -> None:
+        super().__init__(values)
+        names = [axes] if isinstance(axes, str) else list(axes)
+        unknown = [name for name in names if name not in schedule.axes]
+        if unknown:
+            raise ValueError(f"Nested.choice(): there is no axis {unknown[0]!r}. Axes: {', '.join(schedule.axes)}.")
+        wanted = math.prod(schedule.axes[name] for name in names)
+        if len(self.values) != wanted:
+            raise ValueError(
+                f"Nested.choice(): `values` must hold one value for each of the {wanted} of {', '.join(names)}, but "
+                f"holds {len(self.values)}."
+            )
+        self.schedule, self.axes = schedule, names
+        self.register_buffer("runs", schedule.runs.clone(), persistent=False)
+
+    def positions(self, noise: Noise, slots: int) -> Tensor:
+        """Which of the values each slot has, int64 [B, N]."""
+        return self.schedule.digit(self.schedule.cell(noise.index, slots, self.runs), self.axes)
+
+    def sample(self, noise: Noise, shape: int | tuple[int, ...] = ()) -> Tensor:
+        """Values [B, *shape, *event]: the last axis of the shape counts slots, all others repeat them."""
+        shape = (shape,) if isinstance(shape, int) else shape
+        position = self.positions(noise, shape[-1] if shape else 1)
+        position = position.view(noise.images, *(1,) * (len(shape) - 1), *shape[-1:]).expand(noise.images, *shape)
+        if noise.decisions is not None:
+            position = noise.decisions.decide(self, position)
+        value = self.values[position]
+        noise.of(self).note(value)
+        return value
+
+
+class ScheduledCount(Scheduled):
+    """How many slots of an image a `Nested` schedule fills: made by `Nested.count`."""
+
+    def __init__(self, schedule: Nested) -> None:
+        Choice.__init__(self, range(schedule.slots + 1))
+        self.schedule, self.axes = schedule, []
+        self.register_buffer("runs", schedule.runs.clone(), persistent=False)
+
+    def positions(self, noise: Noise, slots: int) -> Tensor:
+        """The count, int64 [B, 1] repeated to [B, N]."""
+        held = self.schedule.cell(noise.index, self.schedule.slots, self.runs) >= 0
+        return held.sum(1, keepdim=True).expand(-1, slots)
