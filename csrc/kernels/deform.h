@@ -31,7 +31,7 @@ struct Bent {
 struct DeformVertices : ItemKernel<1024> {
   const float* vertex_data;  // [V, 8]
   const int32_t* first;      // [I], row_stride apart: rows of vertex_data where the instances' vertices begin
-  const int32_t* count;      // [I], row_stride apart: how many there are; copies beyond repeat the last
+  const int32_t* count;      // [I], row_stride apart: how many there are; copies beyond are zeros
   int32_t row_stride;
   const float* numbers;      // [I, S]
   DeformStep steps[kDeformSteps];
@@ -58,13 +58,17 @@ struct DeformVertices : ItemKernel<1024> {
     }
     const int64_t number = tile.index - tiles_for(before), instance = number / parts();
     const int32_t begin = int32_t(number % parts()) * kItems;
-    const int32_t base = first[instance * row_stride], last = max(count[instance * row_stride], 1) - 1;
+    const int32_t base = first[instance * row_stride], own_count = max(count[instance * row_stride], 0);
     const float* own = numbers + instance * each;
     float* to = out + 8 * (before + instance * capacity + begin);
     float* place = places ? places + 3 * (instance * capacity + begin) : nullptr;
-    tile.for_each(min(capacity - begin, int32_t(kItems)), [&](Int i, Mask active) {
-      Int row = min(i + Int(begin), Int(last)) + Int(base);
-      row = max(min(row, Int(vertices - 1)), Int(0));
+    const int32_t items = min(capacity - begin, int32_t(kItems)), used = max(min(own_count - begin, items), 0);
+    tile.for_each(8 * (items - used), [&](Int i, Mask active) { scatter(to + 8 * used, i, Float(0.0f), active); });
+    if (place)
+      tile.for_each(3 * (items - used), [&](Int i, Mask active) { scatter(place + 3 * used, i, Float(0.0f), active); });
+    tile.for_each(used, [&](Int i, Mask active) {
+      // Only vertices that are there are read, whatever the rows say.
+      const Int row = max(min(i + Int(base + begin), Int(vertices - 1)), Int(0));
       Float v[8];
       gather_row<8, 3>(vertex_data, row, active, v);
       Bent<Float> b{{v[0], v[1], v[2]}, {v[3], v[4], v[5]}};
@@ -246,17 +250,17 @@ struct CopyFaces : ItemKernel<2048> {
     // Only faces that are there are read, whatever the rows say.
     const int32_t first = max(row[2], 0), count = min(row[3], face_count - first);
     int32_t* to = out + 4 * (face_count + instance * capacity + begin);
-    tile.for_each(min(capacity - begin, int32_t(kItems)), [&](Int i, Mask active) {
-      const Mask there = active & (i + Int(begin) < Int(count));
+    const int32_t items = min(capacity - begin, int32_t(kItems)), used = max(min(count - begin, items), 0);
+    tile.for_each(4 * (items - used), [&](Int i, Mask active) { scatter(to + 4 * used, i, Int(0), active); });
+    tile.for_each(used, [&](Int i, Mask active) {
       Int face[4];
-      gather_row<4, 2>(faces, i + Int(begin + first), there, face);
-      for (int c = 0; c < 4; ++c)
-        scatter(to + c, i << 2, select(there, c < 3 ? face[c] + Int(shift) : face[c], Int(0)), active);
+      gather_row<4, 2>(faces, i + Int(begin + first), active, face);
+      for (int c = 0; c < 4; ++c) scatter(to + c, i << 2, c < 3 ? face[c] + Int(shift) : face[c], active);
     });
   }
 };
 
-// The box of each instance's points.
+// The box of each instance's points; of none, a point at the origin.
 struct BoundPlaces {
   template <class Tile>
   struct Shared {
@@ -266,9 +270,11 @@ struct BoundPlaces {
   static constexpr int lanes() {
     return 256;
   }
-  const float* places;  // [I, P, 3], P >= 1
+  const float* places;   // [I, P, 3]
+  const int32_t* count;  // [I], row_stride apart: points that count
+  int32_t row_stride;
   int64_t instances;
-  int32_t count;  // P
+  int32_t capacity;  // P >= 1
   float* box;     // [I, 6]
 
   FS_HD int64_t tiles() const { return instances; }
@@ -277,13 +283,13 @@ struct BoundPlaces {
     using Float = typename Tile::Float;
     using Int = typename Tile::Int;
     using Mask = typename Tile::Mask;
-    const float* p = places + 3 * tile.index * count;
+    const float* p = places + 3 * tile.index * capacity;
     tile.for_one(6, [&](int32_t i) { shared.extent[i] = i < 3 ? 0x7fffffff : -0x7fffffff - 1; });
     tile.sync();
     // Each lane's own first; lanes without a point have the first one's.
     Float low[3], high[3];
     for (int c = 0; c < 3; ++c) low[c] = high[c] = Float(p[c]);
-    tile.for_each(count, [&](Int i, Mask active) {
+    tile.for_each(min(count[tile.index * row_stride], capacity), [&](Int i, Mask active) {
       for (int c = 0; c < 3; ++c) {
         const Float x = select(active, gather(p + c, i + i + i, active), low[c]);
         low[c] = min(low[c], x);

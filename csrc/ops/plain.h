@@ -278,7 +278,7 @@ std::vector<Tensor> deform_copies(Tensor vertex_data, Tensor faces, Tensor rows,
   k.out = write<float>(out[0]);
   f.out = write<int32_t>(out[1]);
   k.places = write<float>(out[2]) + 3 * hull;
-  BoundPlaces b{k.places, k.instances, k.capacity, write<float>(out[3])};
+  BoundPlaces b{k.places, k.count, k.row_stride, k.instances, k.capacity, write<float>(out[3])};
   Schedule::run(vertex_data, k);
   Schedule::run(vertex_data, f);
   Schedule::run(vertex_data, b);

@@ -74,7 +74,7 @@ def deform(vertex_data: Tensor, first: Tensor, count: Tensor, bends: Sequence[Be
         first: Row where an instance's vertices begin, int32 [I].
         count: How many it has, int32 [I].
         bends: Applied in turn, with numbers [I, n] or [..., n] of I instances.
-        capacity: Rows for each instance; those that it does not need repeat its last vertex.
+        capacity: Rows for each instance; those that it does not need are zeros.
 
     Returns:
         float32 [I, capacity, 8].
@@ -95,8 +95,9 @@ def deform(vertex_data: Tensor, first: Tensor, count: Tensor, bends: Sequence[Be
     for place, (numbers, program) in enumerate(parts):
         if place:  # further steps work on the copies
             first = torch.arange(instances, dtype=torch.int32, device=first.device) * capacity
-            count = torch.full_like(first, capacity)
-        copies = torch.ops.fastsynth.deform(vertex_data.detach().contiguous(), first, count, numbers, program, capacity)
+        copies = torch.ops.fastsynth.deform(
+            vertex_data.detach().contiguous(), first.contiguous(), count.contiguous(), numbers, program, capacity
+        )
         vertex_data = copies.view(-1, 8)
     return vertex_data.view(instances, capacity, 8)
 
@@ -127,7 +128,7 @@ def deform_copies(
         hull: float32 [U, 3].
         rows: First vertex, vertex count, first face and face count of each instance's mesh, int32 [I, 4].
         bends: As of `deform`, for I instances.
-        vertices: Rows for each instance's vertices; those that it does not need repeat its last.
+        vertices: Rows for each instance's vertices; those that it does not need are zeros.
         face_rows: Rows for each instance's faces; those that it does not need are zeros.
 
     Returns:
@@ -142,19 +143,22 @@ def deform_copies(
         hull=(hull, "U 3", _F),
         rows=(rows, "I 4", torch.int32),
     )
-    if len(bends) > MAX_STEPS:  # what the kernel does not take at once is done before, on copies in their own rows
-        instances = rows.shape[0]
-        copies = deform(vertex_data, rows[:, 0].contiguous(), rows[:, 1].contiguous(), bends[:-MAX_STEPS], vertices)
-        before = vertex_data.shape[0]
+    instances, before = rows.shape[0], vertex_data.shape[0]
+    if len(bends) > MAX_STEPS:
+        # What the kernel does not take at once is done afterwards, on the copies in their own rows.
+        made = deform_copies(vertex_data, faces, hull, rows, bends[:MAX_STEPS], vertices, face_rows)
         first = torch.arange(instances, dtype=torch.int32, device=rows.device) * vertices + before
-        moved = torch.cat([vertex_data, copies.view(-1, 8)])
-        again = deform(moved, first, rows[:, 1].contiguous(), bends[-MAX_STEPS:], vertices)
-        whole = torch.cat([vertex_data, again.view(-1, 8)])
-        zero = deform_copies(vertex_data, faces, hull, rows, bends[-MAX_STEPS:], vertices, face_rows)
-        places = again[..., :3].contiguous()
-        bounds = torch.cat([places.amin(1), places.amax(1)], 1)
-        return Copies(whole, zero.faces, torch.cat([hull, places.view(-1, 3)]), bounds)
-    ((numbers, program),) = _calls("deform_copies", vertex_data, rows.shape[0], bends)
+        copies = deform(made.vertex_data, first, rows[:, 1].contiguous(), bends[MAX_STEPS:], vertices)
+        places = copies[..., :3]
+        used = torch.arange(vertices, device=rows.device)[:, None] < rows[:, 1, None, None]
+        low, high = torch.where(used, places, torch.inf).amin(1), torch.where(used, places, -torch.inf).amax(1)
+        return Copies(
+            torch.cat([vertex_data, copies.view(-1, 8)]),
+            made.faces,
+            torch.cat([hull, places.reshape(-1, 3)]),
+            torch.cat([low, high], 1),
+        )
+    ((numbers, program),) = _calls("deform_copies", vertex_data, instances, bends)
     out = torch.ops.fastsynth.deform_copies(
         vertex_data.detach().contiguous(), faces.contiguous(), rows.contiguous(), numbers, program, hull.shape[0],
         vertices, face_rows,

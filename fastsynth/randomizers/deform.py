@@ -12,7 +12,7 @@ from fastsynth.deform.normals import WEIGHTS, Topology, by_angle, cross, unit, v
 from fastsynth.ops.deform import Bend, Copies, deform, deform_copies
 from fastsynth.random import Noise
 from fastsynth.randomizers.deformed import Templates
-from fastsynth.randomizers.deformers import Deformer, Rest, Shape, ShapeBasis
+from fastsynth.randomizers.deformers import Deformer, Rest, Shape
 from fastsynth.scene import Randomizer
 from fastsynth.types import SceneBatch
 
@@ -86,9 +86,9 @@ class Deform(Randomizer):
             mesh = self.templates.topologies(assets)
             self.register_buffer("faces", mesh.faces, persistent=False)
             self.register_buffer("corners", mesh.corners, persistent=False)
+        first, count = self.templates.runs[0, :2].tolist()
         for step in self.deformers:
-            if isinstance(step, ShapeBasis):
-                step.match(assets.vertices[self.templates.rows(torch.zeros(1, dtype=torch.int64))[0].to(assets.device)])
+            step.match(assets.vertices[first : first + count])  # type: ignore[operator]
         return assets
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:

@@ -20,7 +20,7 @@ _SLACK = 1e-5
 class Templates(nn.Module):
     """One level of detail of some meshes, as tables of one size, so that a copy of any of them fills the same room.
 
-    A copy's vertices are those of the mesh's level, the last one repeated; it has no meshlets and faces beyond those.
+    A copy's vertices are those of the mesh's level, in rows for the most that any has; it leaves the others as zeros.
 
     Args:
         assets: Where the meshes lie.
@@ -77,12 +77,14 @@ class Templates(nn.Module):
         shift = assets.vertex_data.shape[0] + slot * self.capacity - run[:, 0, 0]
         corners = F.pad(shift[:, None, None].expand(-1, self.face_rows, 3), (0, 1))
         faces = torch.where(there[..., None], faces.view(*there.shape, 4) + corners, 0)
-        hull = vertices[..., :3]
+        used = (torch.arange(self.capacity, dtype=torch.int32, device=row.device) < run[:, 1])[..., None]
+        bounds = torch.cat([vertices[..., :3].amin(1), vertices[..., :3].amax(1)], 1).detach()  # the last is repeated
+        vertices = torch.where(used, vertices, 0)
         return Copies(
             torch.cat([assets.vertex_data, vertices.reshape(-1, 8)]),
             torch.cat([assets.faces, faces.view(-1, 4)]),
-            torch.cat([assets.hull, hull.detach().reshape(-1, 3)]),
-            torch.cat([hull.amin(1), hull.amax(1)], 1).detach(),
+            torch.cat([assets.hull, vertices[..., :3].detach().reshape(-1, 3)]),
+            bounds,
         )
 
     def extended(self, assets: Assets, row: Tensor, copies: Copies, low: Tensor, high: Tensor) -> Assets:
@@ -102,10 +104,10 @@ class Templates(nn.Module):
         meshlets[..., 0] += (before + width * slot)[:, None]
         meshlets[..., 2] += (first_face + height * slot)[:, None]
         first_meshlet = assets.meshlets.shape[0] + self.meshlets.shape[1] * slot
-        cut, faces = self.cut.index_select(0, row), self.runs.index_select(0, row)[:, 3]
+        cut, vertices, faces = self.cut.index_select(0, row), *self.runs.index_select(0, row)[:, 1::2].unbind(1)
         levels = torch.stack([first_meshlet, cut, first_face + height * slot, faces], 1)
         first_hull = assets.hull.shape[0] + width * slot
-        meshes = [assets.levels.shape[0] + slot, torch.ones_like(slot), first_hull, torch.full_like(slot, width)]
+        meshes = [assets.levels.shape[0] + slot, torch.ones_like(slot), first_hull, vertices]
         added = {
             "meshlets": meshlets.view(-1, 4),
             "meshlet_bounds": self._bounds(row, low, high).view(-1, 8),

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from fastsynth.recipes.numbers import SOURCES, Number, Numbers, code, memory, ours, paper
 from fastsynth.recipes.recipe import OFF, Recipe
 from fastsynth.recipes.tobin_tabletop import tobin_tabletop
+from fastsynth.recipes.unity_eyes import unity_eyes
 
 #: Every recipe by its name.
-RECIPES: dict[str, Callable[..., Recipe]] = {"tobin_tabletop": tobin_tabletop}
+RECIPES: dict[str, Callable[..., Recipe]] = {"tobin_tabletop": tobin_tabletop, "unity_eyes": unity_eyes}
 
 __all__ = [
     "OFF",
@@ -23,4 +24,5 @@ __all__ = [
     "ours",
     "paper",
     "tobin_tabletop",
+    "unity_eyes",
 ]
