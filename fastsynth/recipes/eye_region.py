@@ -35,9 +35,9 @@ FACE = {
     "lower_peak": (0.56, 0.05),
     "margin": (1.7, 0.2),  # thickness of the lid's edge
     "lid": (2.6, 0.4),  # thickness of the lids
-    "crease": (1.6, 0.8),  # depth of the upper lid's fold
+    "crease": (1.3, 0.7),  # depth of the upper lid's fold
     "crease_up": (0.0, 1.2),  # its height beyond the mean
-    "hood": (1.2, 1.0),  # how far the skin above the fold hangs out
+    "hood": (0.9, 0.8),  # how far the skin above the fold hangs out
     "bag": (0.6, 0.6),
     "brow": (4.5, 1.5),
     "brow_up": (20.0, 1.8),
@@ -90,7 +90,7 @@ def face_shape(**face: float) -> np.ndarray:
     loops = [edge * (millimetre + 0.1), front * (millimetre + f["margin"])]
 
     begin = skin[:, [0, 2]] * (millimetre + f["lid"])
-    end = np.array([np.sin(np.radians(middle)) * millimetre + 2, 2.0]) + out * np.array([37.0, 28.0])
+    end = np.array([np.sin(np.radians(middle)) * millimetre + 2, 2.0]) + out * np.array([42.0, 32.0])
     arch = np.sin(np.pi * along) ** 0.7
     for loop, part in enumerate(_OUTWARD, start=2):
         x, z = (begin + (end - begin) * part).T
@@ -123,7 +123,7 @@ class Model(NamedTuple):
 
 
 @functools.cache
-def shape_model(faces: int = 400) -> Model:
+def shape_model(faces: int = 200) -> Model:
     """The principal components of faces of random measures.
 
     Example:
@@ -136,10 +136,12 @@ def shape_model(faces: int = 400) -> Model:
     ]
     shapes = np.stack(drawn).reshape(faces, -1)
     mean = shapes.mean(0)
-    _, singular, rows = np.linalg.svd(shapes - mean, full_matrices=False)
-    rows = rows[:COMPONENTS]
+    # By the smaller of the two matrices: that of the faces' inner products.
+    squares, weights = np.linalg.eigh((shapes - mean) @ (shapes - mean).T)
+    singular = np.sqrt(squares[: -COMPONENTS - 1 : -1])
+    rows = (weights[:, : -COMPONENTS - 1 : -1].T @ (shapes - mean)) / singular[:, None]
     signs = np.sign(rows[np.arange(COMPONENTS), np.abs(rows).argmax(1)])
-    sigma = singular[:COMPONENTS] / np.sqrt(faces - 1)
+    sigma = singular / np.sqrt(faces - 1)
     return Model(mean.reshape(-1, 3), (rows * signs[:, None]).reshape(COMPONENTS, -1, 3), sigma)
 
 

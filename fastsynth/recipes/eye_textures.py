@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import functools
 
 import numpy as np
 import torch
@@ -70,16 +71,18 @@ def skin(number: int, size: int = 256, of: int = 20) -> np.ndarray:
     dark = int(min(part, len(_TONES) - 2))
     mixed = [np.array(t[dark]) + (part - dark) * (np.array(t[dark + 1]) - np.array(t[dark])) for t in (_TONES, _HAIR)]
     tone, hair = (value / 255 for value in mixed)
-    tone = tone * rng.uniform(0.92, 1.06, 3)
+    tone = tone * rng.uniform(0.94, 1.04) * rng.uniform(0.98, 1.02, 3)
 
     # Noise lives on the face rather than in the unwrapped picture.
     def on_face(field: np.ndarray) -> np.ndarray:
         at = np.stack([(z + 40) / 80 * (field.shape[0] - 1), (x + 40) / 80 * (field.shape[1] - 1)])
         return map_coordinates(field, at, order=1, mode="nearest")
 
-    wide, spots = on_face(cloud(rng, (320, 320), 7)), on_face(cloud(rng, (320, 320), 90))
+    wide, spots = on_face(cloud(rng, (320, 320), 5)), on_face(cloud(rng, (320, 320), 60))
     pores = on_face(rng.standard_normal((480, 480)))
-    color = tone * (1 + 0.045 * wide + 0.03 * spots + 0.035 * pores)[..., None]
+    color = tone * (1 + 0.02 * wide + 0.012 * spots + 0.022 * pores)[..., None]
+    # Redder and yellower places, as blood and fat lie.
+    color = color * (1 + 0.02 * np.array([0.3, -1.0, -0.6]) * wide[..., None])
     upper = np.sin(2 * np.pi * turn).clip(0) ** 0.6  # 1 in the middle of the upper lid
     lower = (-np.sin(2 * np.pi * turn)).clip(0) ** 0.6
 
@@ -90,7 +93,7 @@ def skin(number: int, size: int = 256, of: int = 20) -> np.ndarray:
     red = tone * np.array([1.0, 0.72, 0.68])
     blend(red, 0.55 * np.exp(-(((loop - 2.2) / 1.3) ** 2)) * (0.6 + 0.3 * np.cos(2 * np.pi * turn)))
     blend(tone * 0.72, 0.45 * upper * np.exp(-(((loop - 4.0) / 0.45) ** 2)))  # the fold
-    blend(tone * np.array([0.80, 0.74, 0.76]), rng.uniform(0.1, 0.55) * lower * np.exp(-(((loop - 5) / 1.6) ** 2)))
+    blend(tone * np.array([0.80, 0.74, 0.76]), rng.uniform(0.0, 0.35) * lower * np.exp(-(((loop - 4.6) / 1.5) ** 2)))
     wrinkles = 0.5 + 0.5 * np.sin(loop * 9 + 2 * wide)
     blend(tone * 0.85, 0.22 * lower * wrinkles * np.exp(-(((loop - 4.5) / 1.5) ** 2)))
     blend(np.array([0.78, 0.52, 0.47]) * (0.55 + 0.45 * tone), 0.9 * (1 - smoothstep(0.75, 1.15, loop)))  # the wet edge
@@ -114,6 +117,7 @@ def skin(number: int, size: int = 256, of: int = 20) -> np.ndarray:
     return np.clip(whole * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
+@functools.cache
 def skins(count: int = 20, size: int = 256) -> Textures:
     """All skins.
 
@@ -124,6 +128,7 @@ def skins(count: int = 20, size: int = 256) -> Textures:
     return Textures.from_images([skin(number, size, count) for number in range(count)], wrap="clamp")
 
 
+@functools.cache
 def eyeball(size: int = 512, eye: Eye = HUMAN, sclera: tuple[float, float, float] = (0.72, 0.66, 0.62)) -> np.ndarray:
     """The white with its veins, black where iris and pupil are drawn later, uint8 [size, size, 3].
 
@@ -161,6 +166,7 @@ def on_ball(angle: np.ndarray, eye: Eye) -> np.ndarray:
     return np.maximum(eye.radius, along + np.sqrt(np.maximum(under, 0)))
 
 
+@functools.cache
 def irises(size: int = 160, eye: Eye = HUMAN) -> Tensor:
     """The five irises of `IRISES`, linear, float32 [5, 3, size, size]; the rim at the border, the pupil black.
 

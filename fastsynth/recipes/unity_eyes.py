@@ -45,7 +45,7 @@ NUMBERS = {
     "camera_distance": code(10.0, "units of the scene, whose unit is about a centimetre [cm]"),
     "camera_pitch": code(20.0, "degrees to both sides"),
     "camera_yaw": code(40.0, "degrees to both sides"),
-    "fov": ours(27.0, "degrees, vertical: the region fills the picture"),
+    "fov": ours(25.0, "degrees, vertical: the region fills the picture"),
     "lid_follow": ours(
         0.6, "part of the pitch that the upper lid follows; that it is three times the lower's is the code's"
     ),
@@ -58,6 +58,7 @@ NUMBERS = {
     "ambient": code((0.8, 1.2), "uniform, times the light of the surroundings"),
     "surroundings": ours((0.24, 0.42), "for a panorama: a sky and a ground of random grey, what white reflects, and"),
     "exposure": code((1.0, 1.2), "of the panorama, uniform"),
+    "background": ours((0.02, 0.5), "greys above and below, where the panorama would be seen past the head"),
     "gloss": ours((0.5, 0.16), "roughness of skin and tear film"),
 }
 #: Control vertices of the landmarks, as of UnityEyes' ``interior_margin_2d`` and ``caruncle_2d``.
@@ -200,7 +201,7 @@ def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequen
             ),
             SkyAmbient(Uniform(dim, bright), Uniform(0.6 * dim, 0.8 * bright)),
         ],
-        background=GradientBackground(),
+        background=GradientBackground(*(Uniform(*n["background"]) for _ in range(2))),
         shading="ggx",
         region=Deform(rig, [0], normals="area"),
         cornea=refraction,
