@@ -57,8 +57,12 @@ def test_gradients_to_index_and_pupil():
     given = [value.requires_grad_() for value in (UP.expand(2, 3) * 2, incoming, normal, ior)]
     assert gradcheck(lambda *given: refracted_place(*given, UP * 0.5, UP), given)
     radius, pupil = torch.tensor([0.1, 0.5, 0.9], dtype=F64), torch.tensor([0.3, 0.4, 0.2], dtype=F64)
-    assert gradcheck(lambda radius, pupil: dilated(radius, 0.33, pupil), (radius.requires_grad_(), pupil.requires_grad_()))
-    assert gradcheck(lambda cosine, ior: fresnel(cosine, ior), (torch.tensor([0.3, 0.9], dtype=F64, requires_grad=True), ior))
+    assert gradcheck(
+        lambda radius, pupil: dilated(radius, 0.33, pupil), (radius.requires_grad_(), pupil.requires_grad_())
+    )
+    assert gradcheck(
+        lambda cosine, ior: fresnel(cosine, ior), (torch.tensor([0.3, 0.9], dtype=F64, requires_grad=True), ior)
+    )
 
 
 def target(size=64):
@@ -94,7 +98,7 @@ def measured(frames):
 def test_the_pupil_is_drawn_where_a_traced_ray_meets_it(azimuth, ior):
     """Both edges of the pupil in the horizontal plane, found by bisection over the view's angle."""
     size = 256
-    frames = fs.render(scene(azimuth=azimuth, ior=ior).sample(1), (size, size))
+    frames = fs.render(scene(target(512), azimuth, ior=ior).sample(1), (size, size))
     turn, distance = math.radians(azimuth + 90), 0.1
     camera = torch.tensor([distance * math.sin(turn), -distance * math.cos(turn)], dtype=F64)
     forward, right = -camera / distance, torch.tensor([math.cos(turn), math.sin(turn)], dtype=F64)
@@ -114,7 +118,9 @@ def test_the_pupil_is_drawn_where_a_traced_ray_meets_it(azimuth, ior):
 
     ends = []
     for edge in (-1, 1):
-        low, high = -0.06, 0.06
+        # As wide as the cornea's sphere is seen.
+        seen = (-camera[0] * right[0] - (HUMAN.cornea_at + camera[1]) * right[1]).item() / distance
+        low, high = seen - 0.07, seen + 0.07
         for _ in range(50):
             middle = (low + high) / 2
             low, high = (middle, high) if met(middle) < edge * HUMAN.pupil * HUMAN.limbus else (low, middle)
@@ -137,13 +143,21 @@ def test_gradients_reach_the_parameters():
         made.learn(f"cornea.{path}")
         fs.render(made.sample(1), (48, 48)).rgb[:, 1].sum().backward()
         grads = [value.grad for value in made.cornea.parameters()]
-        assert grads and all(grad is not None and grad.isfinite().all() and grad.abs().sum() > 0 for grad in grads), path
+        assert grads and all(grad is not None and grad.isfinite().all() and grad.abs().sum() > 0 for grad in grads), (
+            path
+        )
 
 
 def test_light_is_what_a_white_sphere_reflects():
-    light = [fs.SkyAmbient((0.4, 0.5, 0.7), 0.2), fs.DirectionalLight((0.3, -1, 0.5)), fs.PointLight((0, -2.0, 0.3), 2.0)]
+    light = [
+        fs.SkyAmbient((0.4, 0.5, 0.7), 0.2),
+        fs.DirectionalLight((0.3, -1, 0.5)),
+        fs.PointLight((0, -2.0, 0.3), 2.0),
+    ]
     ball = fs.Objects(fs.pack([fs.procedural.sphere(0.01)]), position=(0.0, 0.0, 0.0))
-    batch = fs.Scene(ball, fs.Camera(distance=0.1, azimuth=fs.deg(-90.0), elevation=0.0, fov=0.2), light, tone="linear").sample(1)
+    batch = fs.Scene(
+        ball, fs.Camera(distance=0.1, azimuth=fs.deg(-90.0), elevation=0.0, fov=0.2), light, tone="linear"
+    ).sample(1)
     frames = fs.render(batch, (64, 64), ("rgb", "normals", "instance_id"))
     normal = (batch.camera_from_world[0, :3, :3].T @ frames.normals[0].flatten(1)).T.view(1, 64, 64, 3)
     own = irradiance(batch, normal, torch.zeros(1, 3)).permute(0, 3, 1, 2).clamp(max=1)

@@ -131,7 +131,7 @@ class RefractiveEye(Effect):
         camera = -multiply(batch.camera_from_world[:, :3, :3].mT, batch.camera_from_world[:, :3, 3:])[..., 0]
         eye = multiply(object_from_world, (camera - pose[:, :3, 3])[..., None])[..., 0]
         place = canvas.object_coordinates.permute(0, 2, 3, 1)
-        place = torch.where(own[..., None], place, place.new_tensor(0.0))
+        place = torch.where(own[..., None], place, 0)
         ray = normalize(place - pixel(eye))
 
         # The cornea itself rather than its triangles.

@@ -33,7 +33,7 @@ def refract(direction: Tensor, normal: Tensor, ior: Tensor | float) -> Tensor:
         >>> refract(down, up, 1.3).tolist(), round(refract(slanted, up, 1.5)[0].item(), 4)
         ([0.0, 0.0, -1.0], 0.4)
     """
-    inverse = 1 / torch.as_tensor(ior, dtype=direction.dtype, device=direction.device)[..., None]
+    inverse = 1 / (ior[..., None] if isinstance(ior, Tensor) else ior)
     cosine = -_dot(direction, normal)
     square = 1 - inverse * inverse * (1 - cosine * cosine)
     # The root's slope is infinite at 0, where the ray grazes.
@@ -56,7 +56,6 @@ def fresnel(cosine: Tensor, ior: Tensor | float) -> Tensor:
         >>> fresnel(torch.tensor([1.0, 0.0]), 1.5).mul(100).round().tolist()
         [4.0, 100.0]
     """
-    ior = torch.as_tensor(ior, dtype=cosine.dtype, device=cosine.device)
     behind = (1 - (1 - cosine * cosine) / (ior * ior)).clamp(min=torch.finfo(cosine.dtype).eps).sqrt()
     across = (cosine - ior * behind) / (cosine + ior * behind)
     within = (ior * cosine - behind) / (ior * cosine + behind)
@@ -110,5 +109,4 @@ def dilated(radius: Tensor, rest: Tensor | float, pupil: Tensor | float) -> Tens
         >>> dilated(torch.tensor([0.0, 0.5, 0.75, 1.0]), 0.25, 0.5).tolist()
         [0.0, 0.25, 0.625, 1.0]
     """
-    rest, pupil = (torch.as_tensor(part, dtype=radius.dtype, device=radius.device) for part in (rest, pupil))
     return torch.where(radius < pupil, radius * rest / pupil, rest + (radius - pupil) * (1 - rest) / (1 - pupil))

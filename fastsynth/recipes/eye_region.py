@@ -1,6 +1,6 @@
 """A procedural eye region: 229 control vertices, a linear model of their shapes, and the mesh that is drawn of them.
 
-In the frame of the eyeball: x to the right of the picture, y away from the viewer, z up, metres; the inner corner at -x.
+In the frame of the eyeball: x to the right of the picture, y away from the viewer, z up, metres; inner corner at -x.
 Thirteen loops of sixteen vertices run around the opening, the first along the eyeball, the last along the border of the
 patch; vertex 0 of a loop is at the inner corner, 4 in the middle of the upper lid, 8 at the outer corner. The caruncle
 has three rows of seven. Everything here is ours: no scan is behind it.
@@ -63,7 +63,7 @@ def _rise(x: np.ndarray) -> np.ndarray:
 
 
 def face_shape(**face: float) -> np.ndarray:
-    """Control vertices of a face of these measures (`FACE`), its eye half open and straight ahead: float64 [229, 3] [m].
+    """Control vertices of a face of these measures (`FACE`), looking straight ahead: float64 [229, 3] [m].
 
     Example:
         >>> face_shape().shape
@@ -155,7 +155,7 @@ def lid_strength() -> np.ndarray:
     loop[:6] = 1, 1, 1, 0.8, 0.4, 0.2
     t = np.arange(AROUND)
     along = np.where(t <= 8, t, AROUND - t) / 8
-    side = np.where(t < 8, 1.0, 1 / 3) * np.sin(np.pi * along).clip(0) ** 0.6
+    side = np.where(t < 8, 1.0, 1 / 3) * np.sin(np.pi * along).clip(0) ** 0.6 * (t % 8 > 0)
     return np.concatenate([(loop[:, None] * side).reshape(-1), np.zeros(VERTICES - LOOPS * AROUND)])
 
 
@@ -183,9 +183,7 @@ def drawn_faces() -> tuple[np.ndarray, np.ndarray]:
 
 
 def drawn_uvs() -> np.ndarray:
-    """Texture coordinates of the drawn mesh, float [V, 2]: around and outwards; the caruncle's and the lashes' bands lie
-    at the top.
-    """
+    """Texture coordinates of the drawn mesh, float [V, 2]: around and outwards, below bands for caruncle and lashes."""
     v, u = np.meshgrid(np.linspace(0, 1, FINE_LOOPS), np.linspace(0, 1, FINE_AROUND + 1), indexing="ij")
     skin = np.stack([u, SKIN_FROM + (0.995 - SKIN_FROM) * v], -1).reshape(-1, 2)
     y, x = np.meshgrid(
@@ -194,6 +192,13 @@ def drawn_uvs() -> np.ndarray:
     flesh = np.stack([x, y], -1).reshape(-1, 2)
     count = sum(number for _, _, number, _ in LASHES.values())
     return np.concatenate([skin, flesh, np.tile([0.5, 0.06], (5 * count, 1))])
+
+
+def landmarks() -> np.ndarray:
+    """Vertices of the drawn mesh: 16 of the margin, from the inner corner over the upper lid, 7 of the caruncle."""
+    margin = 4 * np.arange(AROUND)
+    flesh = FINE_LOOPS * (FINE_AROUND + 1) + FINE_CARUNCLE[0] // 2 * FINE_CARUNCLE[1]
+    return np.concatenate([margin, flesh + 2 * np.arange(CARUNCLE[1])])
 
 
 #: Where in the texture the skin begins.

@@ -123,19 +123,23 @@ class EyeRegion(Deformer):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float32), persistent=False)
         self.register_buffer("strength", torch.tensor(region.lid_strength(), dtype=torch.float32), persistent=False)
         self.register_buffer("rows", torch.zeros(0, dtype=torch.int64), persistent=False)
+        self.register_buffer("marks", torch.zeros(0, dtype=torch.int64), persistent=False)
 
     mean: Tensor
     basis: Tensor
     sigma: Tensor
     strength: Tensor
-    rows: Tensor
+    rows: Tensor  #: of `drawn`, for each vertex of the packed mesh
+    marks: Tensor  #: vertices of the packed mesh: 16 of the margin, 7 of the caruncle
 
     def match(self, points: Tensor) -> None:
         """Finds the vertices of `rest` among those of the packed mesh [P, 3]."""
         from scipy.spatial import cKDTree
 
-        found = cKDTree(self.rest().double().cpu().numpy()).query(points.double().cpu().numpy())[1]
-        self.rows = torch.as_tensor(found).to(self.mean.device)
+        rest, packed = self.rest().double().cpu().numpy(), points.double().cpu().numpy()
+        device = self.mean.device
+        self.rows = torch.as_tensor(cKDTree(rest).query(packed)[1]).to(device)
+        self.marks = torch.as_tensor(cKDTree(packed).query(rest[region.landmarks()])[1]).to(device)
 
     def rest(self) -> Tensor:
         """Vertices of the drawn mesh of the mean face that looks straight ahead, float32 [V, 3] [m]."""

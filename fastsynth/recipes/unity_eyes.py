@@ -123,10 +123,10 @@ def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequen
     """Pictures of an eye, with where it looks.
 
     ``labels(frames)``: ``margin`` [B, 16, 3], ``caruncle`` [B, 7, 3] and ``iris`` [B, 32, 3]: x, y [pixels] and depth
-    along the axis [m] of landmarks; ``margin_seen``, ``caruncle_seen`` and ``iris_seen``, bool; ``gaze`` [B, 3], unit, in
-    the camera's frame; ``head`` [B, 3, 3], camera from head, whose x is to the right of the picture, -y ahead, z up;
-    ``pupil``, ``iris_size`` [B]. All else that was drawn is in ``batch.params``. The region is in slot 0, the eyeball in
-    slot 1.
+    along the axis [m] of landmarks; ``margin_seen``, ``caruncle_seen`` and ``iris_seen``, bool; ``gaze`` [B, 3], unit,
+    in the camera's frame; ``head`` [B, 3, 3], camera from head, whose x is to the right of the picture, -y ahead, z up;
+    ``pupil``, ``iris_size`` [B]. All else that was drawn is in ``batch.params``. The region is in slot 0, the eyeball
+    in slot 1.
 
     Args:
         gray: Grey pictures.
@@ -160,7 +160,6 @@ def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequen
     yaw, pitch = deg(n["camera_yaw"]), deg(n["camera_pitch"])
     dim, bright = (light * ambient * exposure for light, ambient, exposure in
                    zip(n["surroundings"], n["ambient"], n["exposure"], strict=True))  # fmt: skip
-    landmarks = Landmarks(rig, own, eye)
     axes = {
         "shape": {"region.deformers.0.coefficient": (0.0,) * region.COMPONENTS},
         "gaze": {"objects.gaze.pitch": 0.0, "objects.gaze.yaw": 0.0},
@@ -184,8 +183,8 @@ def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequen
         n["size"],
         axes,
         without,
-        label=landmarks,
-        label_outputs=("depth",),
+        label=Landmarks(rig, eye),
+        label_outputs=("depth", "instance_id"),
         camera=Camera(
             n["camera_distance"] / 100,
             Uniform(deg(-90.0) - yaw, deg(-90.0) + yaw),
@@ -218,8 +217,8 @@ def eye_meshes(rig: EyeRegion, eye: Eye, gloss: Sequence[float]) -> Assets:
     patch = Mesh(rig.rest().numpy(), faces, uvs=region.drawn_uvs(), face_material=lash.astype(int), materials=materials,
                  name="eye region")  # fmt: skip
     rings, around = 56, 72
-    angle, turn = np.meshgrid(np.linspace(0, np.pi, rings + 1) ** 1.25 / np.pi**0.25, np.linspace(0, 2 * np.pi, around + 1),
-                              indexing="ij")  # fmt: skip
+    polar = np.linspace(0, np.pi, rings + 1) ** 1.25 / np.pi**0.25  # closer rings where it looks
+    angle, turn = np.meshgrid(polar, np.linspace(0, 2 * np.pi, around + 1), indexing="ij")
     turn[:, -1] = 0
     x, z = np.sin(angle) * np.cos(turn), np.sin(angle) * np.sin(turn)
     vertices = (np.stack([x, -np.cos(angle), z], -1) * on_ball(angle, eye)[..., None]).reshape(-1, 3)
@@ -237,18 +236,8 @@ def eye_meshes(rig: EyeRegion, eye: Eye, gloss: Sequence[float]) -> Assets:
 class Landmarks:
     """What UnityEyes writes beside a picture, of what was drawn."""
 
-    def __init__(self, rig: EyeRegion, assets: Assets, eye: Eye) -> None:
-        from scipy.spatial import cKDTree
-
-        self.eye = eye
-        rest = rig.rest().double().numpy()
-        first, count = 0, int(assets.meshlets[: int(assets.levels[0, 1]), 1].sum())
-        tree = cKDTree(assets.vertices[first : first + count].double().cpu().numpy())
-        margin = 4 * np.arange(MARGIN)  # of the first loop, each of its control vertices
-        flesh = region.FINE_LOOPS * (region.FINE_AROUND + 1)
-        flesh = flesh + (region.FINE_CARUNCLE[0] // 2) * region.FINE_CARUNCLE[1] + 2 * np.arange(FLESH)
-        #: Vertices of the packed mesh.
-        self.rows = torch.tensor(tree.query(rest[np.concatenate([margin, flesh])])[1])
+    def __init__(self, rig: EyeRegion, eye: Eye) -> None:
+        self.rig, self.eye = rig, eye
 
     def __call__(self, frames: Frames) -> dict[str, Tensor]:
         """The labels."""
@@ -256,30 +245,31 @@ class Landmarks:
         # A deformed mesh's vertices begin where its first meshlet's do.
         level = batch.assets.meshes[batch.mesh_id[:, 0].clamp(min=0).long(), 0].long()
         first = batch.assets.meshlets[batch.assets.levels[level, 0].long(), 0].long()
-        rows = self.rows.to(first.device, non_blocking=True)
-        skin = batch.assets.vertices[first[:, None] + rows]  # [B, 23, 3]
-        size = self._drawn(batch, "iris")
+        skin = batch.assets.vertices[first[:, None] + self.rig.marks]  # [B, 23, 3]
+        size = _drawn(batch, "iris")
         turn = torch.arange(LIMBUS, device=first.device) * (2 * torch.pi / LIMBUS)
         radius = self.eye.limbus * size[:, None]
         flat = torch.full_like(turn, -self.eye.limbus_at).expand(batch.images, -1)
         rim = torch.stack([turn.cos() * radius, flat, turn.sin() * radius], -1)
-        both = torch.stack(
-            [torch.cat([skin, rim], 1)] * 2, 1
-        )  # the one half in the frame of slot 0, the other of slot 1
-        seen = keypoints_2d(frames, both, tolerance=0.012)
-        camera = transform_points(multiply(batch.camera_from_world[:, None], batch.world_from_object)[:, :, None], both)
-        known = torch.cat([seen[:, 0, : MARGIN + FLESH], seen[:, 1, MARGIN + FLESH :]], 1)
-        depth = torch.cat([camera[:, 0, : MARGIN + FLESH, 2], camera[:, 1, MARGIN + FLESH :, 2]], 1)
-        places = torch.cat([known[..., :2], depth[..., None]], -1)
+        chain = multiply(batch.camera_from_world[:, None], batch.world_from_object)
         out: dict[str, Tensor] = {}
-        for name, begin, end in (("margin", 0, 16), ("caruncle", 16, 23), ("iris", 23, 55)):
-            out[name], out[f"{name}_seen"] = places[:, begin:end], known[:, begin:end, 2] == 2
+        for slot, groups in ((0, {"margin": skin[:, :MARGIN], "caruncle": skin[:, MARGIN:]}), (1, {"iris": rim})):
+            for name, points in groups.items():
+                each = points[:, None].expand(-1, 2, -1, -1)
+                known = keypoints_2d(frames, each, tolerance=0.012 if slot == 0 else 0.03)[:, slot]
+                depth = transform_points(chain[:, slot, None], points)[..., 2:]
+                out[name] = torch.cat([known[..., :2], depth], -1)
+                out[f"{name}_seen"] = known[..., 2] == 2
+                if slot == 1:  # a lid may be nearer by less than the tolerance
+                    column, row = torch.where(out["iris_seen"][..., None], known[..., :2], 0).long().unbind(-1)
+                    ids = frames.instance_id.flatten(1).gather(1, row * frames.size[1] + column)
+                    out["iris_seen"] = out["iris_seen"] & (ids == 1)
         turned = multiply(batch.camera_from_world[:, :3, :3], batch.world_from_object[:, 1, :3, :3])
         out["gaze"], out["head"] = -turned[..., 1], batch.camera_from_world[:, :3, :3]
-        out["pupil"], out["iris_size"] = self._drawn(batch, "pupil"), size
+        out["pupil"], out["iris_size"] = _drawn(batch, "pupil"), size
         return out
 
-    @staticmethod
-    def _drawn(batch: SceneBatch, name: str) -> Tensor:
-        """A parameter of the cornea's, [B]."""
-        return next(step.values[name] for step in batch.effects if "ior" in step.values)
+
+def _drawn(batch: SceneBatch, name: str) -> Tensor:
+    """A parameter of the cornea's, [B]."""
+    return next(step.values[name] for step in batch.effects if "ior" in step.values)
