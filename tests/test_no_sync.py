@@ -114,6 +114,12 @@ def products():
     return fs.procedural.products()
 
 
+def wider(assets):
+    """A linear model of the first mesh."""
+    vertices = assets.vertices[: assets.meshlets[0, 1]].cpu()
+    return fs.ShapeBasis(vertices, vertices[None] * torch.tensor([1.0, 0.0, 0.0]), [0.1])
+
+
 def table():
     plane = fs.OnPlane(fs.Uniform((-0.5, -0.5), (0.5, 0.5)))
     return fs.Scene(
@@ -124,6 +130,8 @@ def table():
         sensor=fs.Sensor(noise=fs.Uniform(0.0, 0.02)),
         shading="blinn_phong",
         filter="bilinear",
+        soft=fs.Deform([fs.Lattice(size=3), fs.Twist(), fs.Dent()], level=2),
+        shape=fs.Deform(wider(products()), [0], normals="area"),
         turn=fs.augment.RandomAffine(fs.Uniform(-0.2, 0.2), fs.LogUniform(0.8, 1.2), (0.1, 0.0), horizontal_flip=0.5),
         crop=fs.augment.RandomCrop(),
     )
@@ -145,7 +153,7 @@ def test_the_scenes_hold_every_randomizer_and_distribution():
     held = {type(module).__name__ for make in SCENES.values() for module in make().modules()}
     public = [*random.__all__, *fs.augment.__all__]
     wanted = set(randomizers.__all__) | {name for name in public if name[0].isupper()}
-    assert wanted - held == {"Decisions", "Distribution", "Learnable", "Noise", "Placement", "RandomWarp"}
+    assert wanted - held == {"Decisions", "Deformer", "Distribution", "Learnable", "Noise", "Placement", "RandomWarp"}
 
 
 @scenes
