@@ -41,8 +41,8 @@ def targets(
         min_visible: Least part of an object's pixels that must be seen, in [0, 1]; above 0 it needs "total_pixels".
         min_pixels: Least number of its pixels that must be seen, at least 1.
         masks: Give ``masks`` too.
-        keypoints: In object space, float32 [K, P, 3] for the K meshes [m]: gives ``keypoints``, see
-            :func:`keypoints_2d`; needs "depth".
+        keypoints: In object space, float32 [K, P, 3] for the K meshes, or [B, N, P, 3] for each instance [m]: gives
+            ``keypoints``, see :func:`keypoints_2d`; needs "depth".
         padded: Give one dict of tensors with a row for each of the N slots, those with ``valid`` False all 0, and
             wait for nothing.
         tv_tensors: Give boxes and masks as torchvision's `BoundingBoxes` and `Mask`. Not with `padded`.
@@ -368,7 +368,8 @@ def keypoints_2d(frames: Frames, keypoints_object: Tensor, *, tolerance: float =
 
     Args:
         frames: Drawn with "depth"; through a lens, with "distance".
-        keypoints_object: P points of each of the K meshes in its own frame, float32 [K, P, 3] [m].
+        keypoints_object: P points of each of the K meshes in its own frame, float32 [K, P, 3] [m]; or of each instance,
+            such as places on deformed ones, [B, N, P, 3].
         tolerance: Part of the depth.
 
     Returns:
@@ -377,20 +378,20 @@ def keypoints_2d(frames: Frames, keypoints_object: Tensor, *, tolerance: float =
         with x = y = 0.
     """
     batch, (height, width) = frames.batch, frames.size
-    expect(
-        "keypoints_2d",
-        keypoints_object=(keypoints_object, "K P 3", torch.float32),
-        depth=(frames.depth if batch.lens is None else frames.distance, "B H W", torch.float32),
-    )
-    meshes = batch.assets.meshes.shape[0]
-    if keypoints_object.shape[0] != meshes:
+    drawn = frames.depth if batch.lens is None else frames.distance
+    expect("keypoints_2d", depth=(drawn, "B H W", torch.float32))
+    own = keypoints_object.ndim == 4
+    expect("keypoints_2d", keypoints_object=(keypoints_object, "B N P 3" if own else "K P 3", torch.float32))
+    wanted = (batch.images, batch.instances) if own else (batch.assets.meshes.shape[0],)
+    if keypoints_object.shape[: len(wanted)] != wanted:
+        what = "B images and N slots" if own else f"each of the {wanted[0]} meshes of the assets"
         raise ValueError(
-            f"keypoints_2d(): `keypoints_object` must have a row for each of the {meshes} meshes of the assets, "
-            f"but has shape {list(keypoints_object.shape)}."
+            f"keypoints_2d(): `keypoints_object` must have a row for {what}, {list(wanted)} rows in all, but has shape "
+            f"{list(keypoints_object.shape)}."
         )
     if not tolerance >= 0:
         raise ValueError(f"keypoints_2d(): `tolerance` must be a part of the depth, not negative, but is {tolerance}.")
-    points = keypoints_object[batch.mesh_id.clamp(min=0).long()]  # [B, N, P, 3]
+    points = keypoints_object if own else keypoints_object[batch.mesh_id.clamp(min=0).long()]  # [B, N, P, 3]
     camera = transform_points(_camera_from_object(batch)[:, :, None], points)
     place, ahead = _project(batch, camera, frames.size)
     known = ahead & (batch.mesh_id >= 0)[..., None]

@@ -110,6 +110,7 @@ BUDGETS = {
     "TextureLookup": (72, 8),
     "Prepare": (64, 0),
     "Gbuffer": (96, 0),
+    "DeformVertices": (80, 0),
     "Blur": (60, 0),
     "Convolve": (80, 0),  # on 7.5; 48 on 9.0
     "TextureAdjoint": (80, 0),

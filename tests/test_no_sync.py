@@ -114,6 +114,12 @@ def products():
     return fs.procedural.products()
 
 
+def wider(assets):
+    """A linear model of the first mesh."""
+    vertices = assets.vertices[: assets.meshlets[0, 1]].cpu()
+    return fs.ShapeBasis(vertices, vertices[None] * torch.tensor([1.0, 0.0, 0.0]), [0.1])
+
+
 def table():
     plane = fs.OnPlane(fs.Uniform((-0.5, -0.5), (0.5, 0.5)))
     return fs.Scene(
@@ -125,6 +131,8 @@ def table():
         sensor=fs.Sensor(noise=fs.Uniform(0.0, 0.02)),
         shading="blinn_phong",
         filter="bilinear",
+        soft=fs.Deform([fs.Lattice(size=3), fs.Twist(), fs.Dent()], level=2),
+        shape=fs.Deform(wider(products()), [0], normals="area"),
         turn=fs.augment.RandomAffine(fs.Uniform(-0.2, 0.2), fs.LogUniform(0.8, 1.2), (0.1, 0.0), horizontal_flip=0.5),
         crop=fs.augment.RandomCrop(),
     )
@@ -193,6 +201,7 @@ def test_the_scenes_hold_every_randomizer_and_distribution():
     public = [*random.__all__, *fs.augment.__all__]
     wanted = set(randomizers.__all__) | {name for name in public if name[0].isupper()}
     assert wanted - held == {*("Decisions", "Distribution", "Learnable", "Noise", "Placement", "RandomWarp", "Table")}
+    assert wanted - held == {"Decisions", "Deformer", "Distribution", "Learnable", "Noise", "Placement", "RandomWarp"}
 
 
 @scenes

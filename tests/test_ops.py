@@ -79,6 +79,7 @@ def gbuffer_arguments():
 
 FACES = torch.tensor([[0, 1, 2], [2, 1, 3]], dtype=INT)
 IDS = torch.randint(-1, 2, (2, 6, 7), generator=generator(), dtype=INT)
+DEFORM = 1 | 2 << 4 | 3 << 8 | 2 << 12 | 4 << 16
 # op: arguments of the registered operator
 CASES = {
     "draw": draw_arguments(),
@@ -101,6 +102,12 @@ CASES = {
     "reduce": (IDS, 3),
     "uniform": (torch.tensor([1, 2]), 3, 4, 5),
     "normal": (torch.tensor([1, 2]), 5),
+    # A lattice of 2 x 3 x 2 and a dent: their numbers, and sixteen bits for each step.
+    "deform": (rand(9, 8), *torch.tensor([[0, 5], [5, 4]], dtype=INT), rand(2, 49), DEFORM, 6),
+    "deform_copies": (
+        *(rand(9, 8), torch.tensor([[0, 1, 2, 0], [5, 6, 7, 1]], dtype=INT)),
+        *(torch.tensor([[0, 5, 0, 1], [5, 4, 1, 1]], dtype=INT), rand(2, 49), DEFORM, 0, 6, 2),
+    ),
 }
 CASES |= {
     "transform_backward": (rand(2, 5, 4), *CASES["transform"], True, True),

@@ -30,30 +30,45 @@ struct Bent {
 
 struct DeformVertices : ItemKernel<1024> {
   const float* vertex_data;  // [V, 8]
-  const int32_t* first;      // [I] rows of vertex_data where the instances' vertices begin
-  const int32_t* count;      // [I] how many there are; copies beyond repeat the last
+  const int32_t* first;      // [I], row_stride apart: rows of vertex_data where the instances' vertices begin
+  const int32_t* count;      // [I], row_stride apart: how many there are; copies beyond are zeros
+  int32_t row_stride;
   const float* numbers;      // [I, S]
   DeformStep steps[kDeformSteps];
   int64_t instances;
   int32_t vertices, capacity, each;  // V, copies of an instance, S
-  float* out;                        // [I, capacity, 8]
+  int32_t before;                    // rows of vertex_data that are copied in front: 0 or V
+  float* out;                        // [before + I * capacity, 8]
+  float* places;                     // [I, capacity, 3] positions again, or null
 
   FS_HD int64_t parts() const { return tiles_for(capacity); }
-  FS_HD int64_t tiles() const { return instances * parts(); }
+  FS_HD int64_t tiles() const { return tiles_for(before) + instances * parts(); }
 
   template <class Tile>
   FS_KERNEL void operator()(Tile& tile, Shared<Tile>&) const {
     using Float = typename Tile::Float;
     using Int = typename Tile::Int;
     using Mask = typename Tile::Mask;
-    const int64_t instance = tile.index / parts();
-    const int32_t begin = int32_t(tile.index % parts()) * kItems;
-    const int32_t base = first[instance], last = max(count[instance], 1) - 1;
+    if (tile.index < tiles_for(before)) {
+      const int64_t from = 8 * tile.index * kItems;
+      tile.for_each(int32_t(min(8 * int64_t(before) - from, int64_t(8 * kItems))), [&](Int i, Mask active) {
+        scatter(out + from, i, gather(vertex_data + from, i, active), active);
+      });
+      return;
+    }
+    const int64_t number = tile.index - tiles_for(before), instance = number / parts();
+    const int32_t begin = int32_t(number % parts()) * kItems;
+    const int32_t base = first[instance * row_stride], own_count = max(count[instance * row_stride], 0);
     const float* own = numbers + instance * each;
-    float* to = out + 8 * (instance * capacity + begin);
-    tile.for_each(min(capacity - begin, int32_t(kItems)), [&](Int i, Mask active) {
-      Int row = min(i + Int(begin), Int(last)) + Int(base);
-      row = max(min(row, Int(vertices - 1)), Int(0));
+    float* to = out + 8 * (before + instance * capacity + begin);
+    float* place = places ? places + 3 * (instance * capacity + begin) : nullptr;
+    const int32_t items = min(capacity - begin, int32_t(kItems)), used = max(min(own_count - begin, items), 0);
+    tile.for_each(8 * (items - used), [&](Int i, Mask active) { scatter(to + 8 * used, i, Float(0.0f), active); });
+    if (place)
+      tile.for_each(3 * (items - used), [&](Int i, Mask active) { scatter(place + 3 * used, i, Float(0.0f), active); });
+    tile.for_each(used, [&](Int i, Mask active) {
+      // Only vertices that are there are read, whatever the rows say.
+      const Int row = max(min(i + Int(base + begin), Int(vertices - 1)), Int(0));
       Float v[8];
       gather_row<8, 3>(vertex_data, row, active, v);
       Bent<Float> b{{v[0], v[1], v[2]}, {v[3], v[4], v[5]}};
@@ -68,6 +83,8 @@ struct DeformVertices : ItemKernel<1024> {
       b.normal = normalize(b.normal);
       const Float all[8] = {b.point.x, b.point.y, b.point.z, b.normal.x, b.normal.y, b.normal.z, v[6], v[7]};
       for (int c = 0; c < 8; ++c) scatter(to + c, i << 3, all[c], active);
+      if (place)
+        for (int c = 0; c < 3; ++c) scatter(place + c, i + i + i, all[c], active);
     });
   }
 
@@ -201,6 +218,102 @@ struct DeformVertices : ItemKernel<1024> {
     const Vec3<Float> slope = offset * (Float(-6.0f) * scale * scale * left * left);
     return {b.point + push * (left * left * left),
             b.normal * (Float(1.0f) + dot(push, slope)) - slope * dot(push, b.normal)};
+  }
+};
+
+// Faces, and behind them copies of runs of them whose corners are moved to other vertices.
+struct CopyFaces : ItemKernel<2048> {
+  const int32_t* faces;  // [F, 4]
+  const int32_t* rows;   // [I, 4] first vertex and vertex count, first face and face count, of what is copied
+  int64_t instances;
+  int32_t face_count, capacity;  // F, copies of an instance; those beyond its count are zeros
+  int32_t first_copy, vertices;  // row of the first instance's first vertex, and how many each instance has
+  int32_t* out;                  // [F + I * capacity, 4]
+
+  FS_HD int64_t parts() const { return tiles_for(capacity); }
+  FS_HD int64_t tiles() const { return tiles_for(face_count) + instances * parts(); }
+  template <class Tile>
+  FS_KERNEL void operator()(Tile& tile, Shared<Tile>&) const {
+    using Int = typename Tile::Int;
+    using Mask = typename Tile::Mask;
+    if (tile.index < tiles_for(face_count)) {
+      const int64_t from = 4 * tile.index * kItems;
+      tile.for_each(int32_t(min(4 * int64_t(face_count) - from, int64_t(4 * kItems))), [&](Int i, Mask active) {
+        scatter(out + from, i, gather(faces + from, i, active), active);
+      });
+      return;
+    }
+    const int64_t number = tile.index - tiles_for(face_count), instance = number / parts();
+    const int32_t begin = int32_t(number % parts()) * kItems;
+    const int32_t* row = rows + 4 * instance;
+    const int32_t shift = first_copy + int32_t(instance) * vertices - row[0];
+    // Only faces that are there are read, whatever the rows say.
+    const int32_t first = max(row[2], 0), count = min(row[3], face_count - first);
+    int32_t* to = out + 4 * (face_count + instance * capacity + begin);
+    const int32_t items = min(capacity - begin, int32_t(kItems)), used = max(min(count - begin, items), 0);
+    tile.for_each(4 * (items - used), [&](Int i, Mask active) { scatter(to + 4 * used, i, Int(0), active); });
+    tile.for_each(used, [&](Int i, Mask active) {
+      Int face[4];
+      gather_row<4, 2>(faces, i + Int(begin + first), active, face);
+      for (int c = 0; c < 4; ++c) scatter(to + c, i << 2, c < 3 ? face[c] + Int(shift) : face[c], active);
+    });
+  }
+};
+
+// The box of each instance's points; of none, a point at the origin.
+struct BoundPlaces {
+  template <class Tile>
+  struct Shared {
+    int32_t extent[6];  // ordered bits of min x, y, z and max x, y, z
+  };
+  template <class Tile>
+  static constexpr int lanes() {
+    return 256;
+  }
+  const float* places;   // [I, P, 3]
+  const int32_t* count;  // [I], row_stride apart: points that count
+  int32_t row_stride;
+  int64_t instances;
+  int32_t capacity;  // P >= 1
+  float* box;     // [I, 6]
+
+  FS_HD int64_t tiles() const { return instances; }
+  template <class Tile>
+  FS_KERNEL void operator()(Tile& tile, Shared<Tile>& shared) const {
+    using Float = typename Tile::Float;
+    using Int = typename Tile::Int;
+    using Mask = typename Tile::Mask;
+    const float* p = places + 3 * tile.index * capacity;
+    tile.for_one(6, [&](int32_t i) { shared.extent[i] = i < 3 ? 0x7fffffff : -0x7fffffff - 1; });
+    tile.sync();
+    // Each lane's own first; lanes without a point have the first one's.
+    Float low[3], high[3];
+    for (int c = 0; c < 3; ++c) low[c] = high[c] = Float(p[c]);
+    tile.for_each(min(count[tile.index * row_stride], capacity), [&](Int i, Mask active) {
+      for (int c = 0; c < 3; ++c) {
+        const Float x = select(active, gather(p + c, i + i + i, active), low[c]);
+        low[c] = min(low[c], x);
+        high[c] = max(high[c], x);
+      }
+    });
+    for (int c = 0; c < 3; ++c) {
+      tile.least(&shared.extent[c], min_over(ordered(low[c]), Mask(true)));
+      tile.most(&shared.extent[3 + c], max_over(ordered(high[c]), Mask(true)));
+    }
+    tile.sync();
+    float* to = box + 6 * tile.index;
+    tile.for_one(6, [&](int32_t i) {
+      const int32_t bits = shared.extent[i];
+      to[i] = as_float(bits < 0 ? int32_t(0x80000000u) - bits : bits);
+    });
+  }
+
+ private:
+  // Floats as integers of the same order.
+  template <class T>
+  static FS_KERNEL auto ordered(T x) {
+    const auto bits = as_int(x);
+    return select(bits < decltype(bits)(0), decltype(bits)(int32_t(0x80000000)) - bits, bits);
   }
 };
 

@@ -29,6 +29,7 @@ void register_ops(Library& m) {
   m.impl("uniform", TORCH_BOX(&uniform<Schedule>));
   m.impl("normal", TORCH_BOX(&normal<Schedule>));
   m.impl("deform", TORCH_BOX(&deform<Schedule>));
+  m.impl("deform_copies", TORCH_BOX(&deform_copies<Schedule>));
   m.impl("transform_backward", TORCH_BOX(&transform_backward<Schedule>));
   m.impl("rasterize_backward", TORCH_BOX(&rasterize_backward<Schedule>));
   m.impl("interpolate_backward", TORCH_BOX(&interpolate_backward<Schedule>));

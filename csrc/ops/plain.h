@@ -220,29 +220,68 @@ Tensor normal(Tensor key, int64_t count) {
   return out;
 }
 
-template <class Schedule>
-Tensor deform(Tensor vertex_data, Tensor first, Tensor count, Tensor numbers, int64_t program, int64_t capacity) {
+// A kernel that has its steps, but neither its copies' rows nor where they go.
+inline DeformVertices deform_steps(const Tensor& vertex_data, const Tensor& numbers, int64_t program,
+                                   int64_t capacity) {
   DeformVertices k{};
   k.vertex_data = read<float>(vertex_data);
-  k.first = read<int32_t>(first);
-  k.count = read<int32_t>(count);
   k.numbers = read<float>(numbers);
-  int32_t at = 0;
   for (int s = 0; s < kDeformSteps; ++s) {  // sixteen bits each: kind and three sizes
     const int64_t bits = program >> (16 * s);
     DeformStep& step = k.steps[s];
-    step = {int32_t(bits & 15), {int32_t(bits >> 4 & 15), int32_t(bits >> 8 & 15), int32_t(bits >> 12 & 15)}, at};
-    if (step.kind != kDeformEnd) at += deform_numbers(step);
+    step = {int32_t(bits & 15), {int32_t(bits >> 4 & 15), int32_t(bits >> 8 & 15), int32_t(bits >> 12 & 15)}, k.each};
+    if (step.kind != kDeformEnd) k.each += deform_numbers(step);
   }
-  STD_TORCH_CHECK(at == numbers.size(1), "deform(): the program needs ", at, " numbers for each instance, but `numbers` has ",
-                  numbers.size(1));
+  STD_TORCH_CHECK(k.each == numbers.size(1), "deform(): the program needs ", k.each,
+                  " numbers for each instance, but `numbers` has ", numbers.size(1));
   k.instances = numbers.size(0);
   k.vertices = int_size(vertex_data, 0);
   k.capacity = int32_t(capacity);
-  k.each = at;
+  return k;
+}
+
+template <class Schedule>
+Tensor deform(Tensor vertex_data, Tensor first, Tensor count, Tensor numbers, int64_t program, int64_t capacity) {
+  DeformVertices k = deform_steps(vertex_data, numbers, program, capacity);
+  k.first = read<int32_t>(first);
+  k.count = read<int32_t>(count);
+  k.row_stride = 1;
   Tensor out = Schedule::output(vertex_data, {k.instances, capacity, 8}, ScalarType::Float);
   k.out = write<float>(out);
   if (k.vertices) Schedule::run(vertex_data, k);
+  return out;
+}
+
+// vertex_data and faces, each with the copies behind them; the copies' positions by themselves behind `hull` rows that
+// are left to the caller; and the boxes of the copies.
+template <class Schedule>
+std::vector<Tensor> deform_copies(Tensor vertex_data, Tensor faces, Tensor rows, Tensor numbers, int64_t program,
+                                  int64_t hull, int64_t vertices, int64_t face_rows) {
+  DeformVertices k = deform_steps(vertex_data, numbers, program, vertices);
+  k.first = read<int32_t>(rows);
+  k.count = k.first + 1;
+  k.row_stride = 4;
+  k.before = k.vertices;
+  CopyFaces f{};
+  f.faces = read<int32_t>(faces);
+  f.rows = k.first;
+  f.instances = k.instances;
+  f.face_count = int_size(faces, 0);
+  f.capacity = int32_t(face_rows);
+  f.first_copy = k.vertices;
+  f.vertices = k.capacity;
+  std::vector<Tensor> out = {
+      Schedule::output(vertex_data, {k.vertices + k.instances * vertices, 8}, ScalarType::Float),
+      Schedule::output(vertex_data, {f.face_count + k.instances * face_rows, 4}, ScalarType::Int),
+      Schedule::output(vertex_data, {hull + k.instances * vertices, 3}, ScalarType::Float),
+      Schedule::output(vertex_data, {k.instances, 6}, ScalarType::Float)};
+  k.out = write<float>(out[0]);
+  f.out = write<int32_t>(out[1]);
+  k.places = write<float>(out[2]) + 3 * hull;
+  BoundPlaces b{k.places, k.count, k.row_stride, k.instances, k.capacity, write<float>(out[3])};
+  Schedule::run(vertex_data, k);
+  Schedule::run(vertex_data, f);
+  Schedule::run(vertex_data, b);
   return out;
 }
 

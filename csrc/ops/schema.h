@@ -43,6 +43,9 @@ void define_ops(Library& m) {
   m.def("normal(Tensor key, int count) -> Tensor");
   m.def(
       "deform(Tensor vertex_data, Tensor first, Tensor count, Tensor numbers, int program, int capacity) -> Tensor");
+  m.def(
+      "deform_copies(Tensor vertex_data, Tensor faces, Tensor rows, Tensor numbers, int program, int hull, int "
+      "vertices, int face_rows) -> Tensor[]");
 
   m.def(
       "transform_backward(Tensor grad, Tensor vertices, Tensor matrices, bool to_vertices, bool to_matrices) -> "

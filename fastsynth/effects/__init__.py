@@ -6,18 +6,21 @@ from fastsynth.effects.effect import Effect
 from fastsynth.effects.grain import GaussianNoise, SaltAndPepper, gaussian_noise, salt_and_pepper
 from fastsynth.effects.kernels import box_kernel, delta_kernel, gaussian_kernel, line_kernel
 from fastsynth.effects.photometry import Fog, Grey, Photometric, Rain, adjusted, fogged, grey_of, hue_shifted, rained
+from fastsynth.effects.refractive_eye import Eye, RefractiveEye
 
 __all__ = [
     "BLENDS",
     "Blend",
     "BoundaryBlur",
     "Effect",
+    "Eye",
     "Fog",
     "GaussianNoise",
     "Grey",
     "MotionBlur",
     "Photometric",
     "Rain",
+    "RefractiveEye",
     "SaltAndPepper",
     "adjusted",
     "box_kernel",

@@ -21,6 +21,7 @@ from fastsynth.geometry.matrices import (
     upright,
 )
 from fastsynth.geometry.pinhole import Pinhole
+from fastsynth.geometry.refraction import dilated, fresnel, refract, refracted_place
 
 __all__ = [
     "Pinhole",
@@ -28,10 +29,14 @@ __all__ = [
     "as_float",
     "compose",
     "deg",
+    "dilated",
+    "fresnel",
     "invert_rigid",
     "look_at",
     "multiply",
     "normalize",
+    "refract",
+    "refracted_place",
     "rotation_from_axis_angle",
     "rotation_from_euler",
     "rotation_from_quaternion",

@@ -3,7 +3,7 @@
 from fastsynth.ops._library import build_info
 from fastsynth.ops.antialias import antialias, opposite_vertices
 from fastsynth.ops.convolve import convolve
-from fastsynth.ops.deform import Bend, bend_dent, bend_lattice, bend_twist, deform
+from fastsynth.ops.deform import Bend, Copies, bend_dent, bend_lattice, bend_twist, deform, deform_copies
 from fastsynth.ops.draw import draw
 from fastsynth.ops.draw_lit import draw_lit
 from fastsynth.ops.filter import blur, develop, normal
@@ -18,6 +18,7 @@ from fastsynth.ops.transform import transform
 
 __all__ = [
     "Bend",
+    "Copies",
     "Fragments",
     "Layer",
     "antialias",
@@ -29,6 +30,7 @@ __all__ = [
     "build_info",
     "convolve",
     "deform",
+    "deform_copies",
     "develop",
     "draw",
     "draw_lit",

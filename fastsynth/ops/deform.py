@@ -15,6 +15,7 @@ from fastsynth.ops import _library  # noqa: F401
 #: What a step can be, in the order of the kernel's numbers from 1 on.
 KINDS = ("bernstein", "trilinear", "twist", "dent")
 MAX_STEPS, MAX_CONTROL = 4, 15
+_F = torch.float32
 
 
 class Bend(NamedTuple):
@@ -73,7 +74,7 @@ def deform(vertex_data: Tensor, first: Tensor, count: Tensor, bends: Sequence[Be
         first: Row where an instance's vertices begin, int32 [I].
         count: How many it has, int32 [I].
         bends: Applied in turn, with numbers [I, n] or [..., n] of I instances.
-        capacity: Rows for each instance; those that it does not need repeat its last vertex.
+        capacity: Rows for each instance; those that it does not need are zeros.
 
     Returns:
         float32 [I, capacity, 8].
@@ -88,36 +89,112 @@ def deform(vertex_data: Tensor, first: Tensor, count: Tensor, bends: Sequence[Be
         >>> [round(x, 3) for x in deform(up, row, one, [push], 1).flatten().tolist()]
         [0.0, 0.0, -0.1, 0.0, 0.0, 1.0, 0.5, 0.5]
     """
-    if not bends:
-        raise ValueError("deform(): give at least one step, such as bend_lattice(...).")
     instances = first.shape[0]
+    parts = _calls("deform", vertex_data, instances, bends)
+    expect("deform", first=(first, "I", torch.int32), count=(count, "I", torch.int32), numbers=(parts[0][0], "I S", _F))
+    for place, (numbers, program) in enumerate(parts):
+        if place:  # further steps work on the copies
+            first = torch.arange(instances, dtype=torch.int32, device=first.device) * capacity
+        copies = torch.ops.fastsynth.deform(
+            vertex_data.detach().contiguous(), first.contiguous(), count.contiguous(), numbers, program, capacity
+        )
+        vertex_data = copies.view(-1, 8)
+    return vertex_data.view(instances, capacity, 8)
+
+
+class Copies(NamedTuple):
+    """Meshes, and deformed copies of some behind them."""
+
+    vertex_data: Tensor  #: float32 [V + I * vertices, 8]
+    faces: Tensor  #: int32 [F + I * face_rows, 4]
+    hull: Tensor  #: float32 [U + I * vertices, 3], of a copy its vertices
+    bounds: Tensor  #: boxes of the copies, float32 [I, 6]
+
+
+def deform_copies(
+    vertex_data: Tensor,
+    faces: Tensor,
+    hull: Tensor,
+    rows: Tensor,
+    bends: Sequence[Bend],
+    vertices: int,
+    face_rows: int,
+) -> Copies:
+    """Deformed copies of meshes behind the meshes themselves, as they are drawn.
+
+    Args:
+        vertex_data: float32 [V, 8].
+        faces: Rows of ``vertex_data`` of the corners, and the material, int32 [F, 4].
+        hull: float32 [U, 3].
+        rows: First vertex, vertex count, first face and face count of each instance's mesh, int32 [I, 4].
+        bends: As of `deform`, for I instances.
+        vertices: Rows for each instance's vertices; those that it does not need are zeros.
+        face_rows: Rows for each instance's faces; those that it does not need are zeros.
+
+    Returns:
+        :class:`Copies`.
+
+    Raises:
+        TypeError, ValueError: a tensor of the wrong dtype, shape or device, or no step.
+    """
+    expect(
+        "deform_copies",
+        faces=(faces, "F 4", torch.int32),
+        hull=(hull, "U 3", _F),
+        rows=(rows, "I 4", torch.int32),
+    )
+    instances, before = rows.shape[0], vertex_data.shape[0]
+    if len(bends) > MAX_STEPS:
+        # What the kernel does not take at once is done afterwards, on the copies in their own rows.
+        made = deform_copies(vertex_data, faces, hull, rows, bends[:MAX_STEPS], vertices, face_rows)
+        first = torch.arange(instances, dtype=torch.int32, device=rows.device) * vertices + before
+        copies = deform(made.vertex_data, first, rows[:, 1].contiguous(), bends[MAX_STEPS:], vertices)
+        places = copies[..., :3]
+        used = torch.arange(vertices, device=rows.device)[:, None] < rows[:, 1, None, None]
+        low, high = torch.where(used, places, torch.inf).amin(1), torch.where(used, places, -torch.inf).amax(1)
+        return Copies(
+            torch.cat([vertex_data, copies.view(-1, 8)]),
+            made.faces,
+            torch.cat([hull, places.reshape(-1, 3)]),
+            torch.cat([low, high], 1),
+        )
+    ((numbers, program),) = _calls("deform_copies", vertex_data, instances, bends)
+    out = torch.ops.fastsynth.deform_copies(
+        vertex_data.detach().contiguous(), faces.contiguous(), rows.contiguous(), numbers, program, hull.shape[0],
+        vertices, face_rows,
+    )  # fmt: skip
+    out[2][: hull.shape[0]].copy_(hull)
+    return Copies(*out)
+
+
+def _calls(function: str, vertex_data: Tensor, instances: int, bends: Sequence[Bend]) -> list[tuple[Tensor, int]]:
+    """Numbers and program of each call of the kernel, which takes four steps."""
+    if not bends:
+        raise ValueError(f"{function}(): give at least one step, such as bend_lattice(...).")
+    expect(function, vertex_data=(vertex_data, "V 8", _F))
+    calls = []
     for begin in range(0, len(bends), MAX_STEPS):
         some = bends[begin : begin + MAX_STEPS]
-        numbers = torch.cat([bend.numbers.reshape(instances, -1) for bend in some], 1)
-        expect(
-            "deform",
-            vertex_data=(vertex_data, "V 8", torch.float32),
-            first=(first, "I", torch.int32),
-            count=(count, "I", torch.int32),
-            numbers=(numbers, "I S", torch.float32),
-        )
         program = 0
         for place, bend in enumerate(some):
             x, y, z = bend.size
             program |= (KINDS.index(bend.kind) + 1 | x << 4 | y << 8 | z << 12) << 16 * place
-        if program >= 2**63:
-            program -= 2**64
-        copies = torch.ops.fastsynth.deform(
-            vertex_data.detach().contiguous(), first, count, numbers.detach(), program, capacity
-        )
-        # Further steps work on the copies.
-        vertex_data = copies.view(-1, 8)
-        if begin + MAX_STEPS < len(bends):
-            first = torch.arange(instances, dtype=torch.int32, device=first.device) * capacity
-            count = torch.full_like(first, capacity)
-    return vertex_data.view(instances, capacity, 8)
+        numbers = torch.cat([bend.numbers.reshape(instances, -1) for bend in some], 1).detach()
+        calls.append((numbers, program - 2**64 if program >= 2**63 else program))
+    return calls
 
 
 @torch.library.register_fake("fastsynth::deform")
 def _(vertex_data, first, count, numbers, program, capacity):
     return vertex_data.new_empty(numbers.shape[0], capacity, 8)
+
+
+@torch.library.register_fake("fastsynth::deform_copies")
+def _(vertex_data, faces, rows, numbers, program, hull, vertices, face_rows):
+    instances = numbers.shape[0]
+    return [
+        vertex_data.new_empty(vertex_data.shape[0] + instances * vertices, 8),
+        faces.new_empty(faces.shape[0] + instances * face_rows, 4),
+        vertex_data.new_empty(hull + instances * vertices, 3),
+        vertex_data.new_empty(instances, 6),
+    ]

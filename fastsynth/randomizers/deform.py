@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from fastsynth.assets import Assets
 from fastsynth.deform.normals import WEIGHTS, Topology, by_angle, cross, unit, vertex_normals
-from fastsynth.ops.deform import Bend, deform
+from fastsynth.ops.deform import Bend, Copies, deform, deform_copies
 from fastsynth.random import Noise
 from fastsynth.randomizers.deformed import Templates
-from fastsynth.randomizers.deformers import Deformer, Rest, Shape, ShapeBasis
+from fastsynth.randomizers.deformers import Deformer, Rest, Shape
 from fastsynth.scene import Randomizer
 from fastsynth.types import SceneBatch
 
@@ -86,9 +86,9 @@ class Deform(Randomizer):
             mesh = self.templates.topologies(assets)
             self.register_buffer("faces", mesh.faces, persistent=False)
             self.register_buffer("corners", mesh.corners, persistent=False)
+        first, count = self.templates.runs[0, :2].tolist()
         for step in self.deformers:
-            if isinstance(step, ShapeBasis):
-                step.match(assets.vertices[self.templates.rows(torch.zeros(1, dtype=torch.int64))[0].to(assets.device)])
+            step.match(assets.vertices[first : first + count])  # type: ignore[operator]
         return assets
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
@@ -110,12 +110,13 @@ class Deform(Randomizer):
         number = torch.arange(row.numel(), dtype=torch.int32, device=row.device).view(row.shape) + len(batch.assets)
         return batch.replace(assets=assets, mesh_id=torch.where(row >= 0, number, batch.mesh_id))
 
-    def _by_kernel(self, assets: Assets, row: Tensor, noise: Noise) -> tuple[Tensor, Tensor, Tensor]:
-        """Vertices and the boxes of their displacements, float32 [I, capacity, 8], [I, 3] and [I, 3]."""
+    def _by_kernel(self, assets: Assets, row: Tensor, noise: Noise) -> tuple[Copies, Tensor, Tensor]:
+        """The copies and the boxes of their displacements: lower and upper corner, float32 [I, 3] each."""
         tables = self.templates
         assert tables is not None
         flat = row.clamp(min=0).flatten()
-        first, count = tables.first.index_select(0, flat), tables.count.index_select(0, flat)
+        runs = tables.runs.index_select(0, flat)
+        first, count = runs[:, 0], runs[:, 1]
         low, high = tables.bounds.index_select(0, flat).unflatten(0, row.shape).split(3, -1)
         bends: list[Bend] = []
 
@@ -134,17 +135,19 @@ class Deform(Randomizer):
             made, least, most = step.bend(rest, noise)  # type: ignore[operator]
             bends.append(made)
             lower, upper = lower + least, upper + most
-        vertices = deform(assets.vertex_data, first, count, bends, tables.capacity)
-        return vertices, lower.flatten(0, 1), upper.flatten(0, 1)
+        copies = deform_copies(
+            assets.vertex_data, assets.faces, assets.hull, runs, bends, tables.capacity, tables.face_rows
+        )
+        return copies, lower.flatten(0, 1), upper.flatten(0, 1)
 
-    def _in_torch(self, assets: Assets, row: Tensor, noise: Noise) -> tuple[Tensor, Tensor, Tensor]:
+    def _in_torch(self, assets: Assets, row: Tensor, noise: Noise) -> tuple[Copies, Tensor, Tensor]:
         """The same in differentiable functions, for any deformer."""
         tables = self.templates
         assert tables is not None
         flat = row.clamp(min=0).flatten()
         data = assets.vertex_data.index_select(0, tables.rows(flat).flatten()).view(*row.shape, tables.capacity, 8)
         low, high = tables.bounds.index_select(0, flat).unflatten(0, row.shape).split(3, -1)
-        count = tables.count.index_select(0, flat).unflatten(0, row.shape).long()
+        count = tables.runs.index_select(0, flat)[:, 1].unflatten(0, row.shape).long()
         # Each coordinate's numbers side by side.
         parts = data.mT.contiguous()
         rest = parts[..., :3, :].mT
@@ -154,7 +157,7 @@ class Deform(Randomizer):
         normals = shape.normals if self.normals == "exact" else self._from_faces(shape.points, flat)
         vertices = torch.cat([shape.points, normals, data[..., 6:]], -1).flatten(0, 1)
         moved = (shape.points - rest).detach().flatten(0, 1)
-        return vertices.contiguous(), moved.amin(1), moved.amax(1)
+        return tables.copied(assets, flat, vertices), moved.amin(1), moved.amax(1)
 
     def _from_faces(self, points: Tensor, row: Tensor) -> Tensor:
         """As `fastsynth.deform.vertex_normals`, with a mesh of its own for each instance: [B, N, P, 3], [B N]."""

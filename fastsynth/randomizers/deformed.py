@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fastsynth.assets import Assets
 from fastsynth.deform import Topology, topology
+from fastsynth.ops.deform import Copies
 
 _NEVER = 2.0  # cutoff of a normal cone that hides nothing: docs/design/0002
 # What a centre and a length may lose to rounding, as a part of them.
@@ -19,7 +20,7 @@ _SLACK = 1e-5
 class Templates(nn.Module):
     """One level of detail of some meshes, as tables of one size, so that a copy of any of them fills the same room.
 
-    A copy's vertices are those of the mesh's level, the last one repeated; it has no meshlets and faces beyond those.
+    A copy's vertices are those of the mesh's level, in rows for the most that any has; it leaves the others as zeros.
 
     Args:
         assets: Where the meshes lie.
@@ -28,13 +29,11 @@ class Templates(nn.Module):
     """
 
     row: Tensor  #: row of the tables for each mesh of the assets, -1 = none, int64 [K]
-    first: Tensor  #: row of ``vertex_data`` where the mesh's vertices begin, int32 [T]
-    count: Tensor  #: vertices, int32 [T]
+    runs: Tensor  #: first vertex and vertex count, first face and face count, int32 [T, 4]
     bounds: Tensor  #: float32 [T, 6]
-    faces: Tensor  #: rows of the copy's own vertices, then the material, int32 [T, FC, 4]
     meshlets: Tensor  #: in rows of the copy's own, int32 [T, MC, 4]
     spheres: Tensor  #: float32 [T, MC, 4]
-    level: Tensor  #: number of meshlets and of faces, int32 [T, 2]
+    cut: Tensor  #: number of meshlets, int32 [T]
     mesh_class: Tensor  #: int32 [T]
 
     def __init__(self, assets: Assets, meshes: list[int], level: int = 0) -> None:
@@ -50,67 +49,80 @@ class Templates(nn.Module):
         row[torch.tensor(meshes)] = torch.arange(len(meshes))
         held = {
             "row": row,
-            "first": torch.tensor([part["first"] for part in parts], dtype=torch.int32),
-            "count": torch.tensor([part["count"] for part in parts], dtype=torch.int32),
+            "runs": torch.tensor([part["run"] for part in parts], dtype=torch.int32),
             "bounds": host.mesh_bounds[torch.tensor(meshes)],
-            "faces": table("faces"),
             "meshlets": table("meshlets"),
             "spheres": table("spheres"),
-            "level": torch.tensor([part["level"] for part in parts], dtype=torch.int32),
+            "cut": torch.tensor([part["cut"] for part in parts], dtype=torch.int32),
             "mesh_class": host.mesh_class[torch.tensor(meshes)],
         }
         for name, value in held.items():
             self.register_buffer(name, value.to(assets.device), persistent=False)
-        #: Vertices of a copy.
-        self.capacity = max(part["count"] for part in parts)
+        #: Rows of vertices and of faces of a copy.
+        self.capacity, self.face_rows = (max(part["run"][i] for part in parts) for i in (1, 3))
 
     def rows(self, row: Tensor) -> Tensor:
         """Rows of ``vertex_data`` of the copies' vertices: int64 [I] -> int64 [I, capacity]."""
         number = torch.arange(self.capacity, dtype=torch.int32, device=row.device)
-        count = self.count.index_select(0, row)[:, None]
-        return (torch.minimum(number, count - 1) + self.first.index_select(0, row)[:, None]).long()
+        first, count = self.runs.index_select(0, row)[:, :2, None].unbind(1)
+        return (torch.minimum(number, count - 1) + first).long()
 
-    def extended(self, assets: Assets, row: Tensor, vertices: Tensor, low: Tensor, high: Tensor) -> Assets:
+    def copied(self, assets: Assets, row: Tensor, vertices: Tensor) -> Copies:
+        """What the kernel makes, of deformed vertices that were made otherwise: float32 [I, capacity, 8]."""
+        number = torch.arange(self.face_rows, dtype=torch.int32, device=row.device)
+        run = self.runs.index_select(0, row)[..., None]
+        there = number < run[:, 3]
+        faces = assets.faces.index_select(0, torch.where(there, number + run[:, 2], 0).long().flatten())
+        slot = torch.arange(row.shape[0], dtype=torch.int32, device=row.device)
+        shift = assets.vertex_data.shape[0] + slot * self.capacity - run[:, 0, 0]
+        corners = F.pad(shift[:, None, None].expand(-1, self.face_rows, 3), (0, 1))
+        faces = torch.where(there[..., None], faces.view(*there.shape, 4) + corners, 0)
+        used = (torch.arange(self.capacity, dtype=torch.int32, device=row.device) < run[:, 1])[..., None]
+        bounds = torch.cat([vertices[..., :3].amin(1), vertices[..., :3].amax(1)], 1).detach()  # the last is repeated
+        vertices = torch.where(used, vertices, 0)
+        return Copies(
+            torch.cat([assets.vertex_data, vertices.reshape(-1, 8)]),
+            torch.cat([assets.faces, faces.view(-1, 4)]),
+            torch.cat([assets.hull, vertices[..., :3].detach().reshape(-1, 3)]),
+            bounds,
+        )
+
+    def extended(self, assets: Assets, row: Tensor, copies: Copies, low: Tensor, high: Tensor) -> Assets:
         """The assets with a mesh more for each instance.
 
         Args:
             assets: Those that the tables were made of, or more.
             row: Row of the tables for each instance, int64 [I].
-            vertices: Deformed, as ``vertex_data``, float32 [I, capacity, 8].
+            copies: Deformed vertices, and what belongs to them.
             low: Lower corner of a box that holds all displacements of an instance, float32 [I, 3] [m].
             high: Upper corner, float32 [I, 3] [m].
         """
-        instances, width, height = row.shape[0], self.capacity, self.faces.shape[1]
+        instances, width, height = row.shape[0], self.capacity, self.face_rows
         before, first_face = assets.vertex_data.shape[0], assets.faces.shape[0]
         slot = torch.arange(instances, dtype=torch.int32, device=row.device)
-
-        faces = self.faces.index_select(0, row)
-        faces[..., :3] += (before + width * slot)[:, None, None]
         meshlets = self.meshlets.index_select(0, row)
         meshlets[..., 0] += (before + width * slot)[:, None]
         meshlets[..., 2] += (first_face + height * slot)[:, None]
-        level = self.level.index_select(0, row)
         first_meshlet = assets.meshlets.shape[0] + self.meshlets.shape[1] * slot
-        levels = torch.stack([first_meshlet, level[:, 0], first_face + height * slot, level[:, 1]], 1)
+        cut, vertices, faces = self.cut.index_select(0, row), *self.runs.index_select(0, row)[:, 1::2].unbind(1)
+        levels = torch.stack([first_meshlet, cut, first_face + height * slot, faces], 1)
         first_hull = assets.hull.shape[0] + width * slot
-        meshes = [assets.levels.shape[0] + slot, torch.ones_like(slot), first_hull, torch.full_like(slot, width)]
-        hull = vertices[..., :3].contiguous()
+        meshes = [assets.levels.shape[0] + slot, torch.ones_like(slot), first_hull, vertices]
         added = {
-            "vertex_data": vertices.view(-1, 8),
-            "faces": faces.view(-1, 4),
             "meshlets": meshlets.view(-1, 4),
             "meshlet_bounds": self._bounds(row, low, high).view(-1, 8),
             "levels": levels,
             "level_error": torch.zeros_like(slot, dtype=torch.float32),
             "meshes": torch.stack(meshes, 1),
-            "mesh_bounds": torch.cat([hull.amin(1), hull.amax(1)], 1),
+            "mesh_bounds": copies.bounds,
             "mesh_class": self.mesh_class.index_select(0, row),
-            "hull": hull.view(-1, 3),
         }
         if assets.vertex_colors.shape[0]:
             added["vertex_colors"] = assets.vertex_colors.index_select(0, self.rows(row).flatten())
         joined = {name: torch.cat([getattr(assets, name), value]) for name, value in added.items()}
-        return dataclasses.replace(assets, **joined, mesh_names=assets.mesh_names + ("deformed",) * instances)
+        whole = {"vertex_data": copies.vertex_data, "faces": copies.faces, "hull": copies.hull}
+        names = assets.mesh_names + ("deformed",) * instances
+        return dataclasses.replace(assets, **joined, **whole, mesh_names=names)
 
     def _bounds(self, row: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """Spheres and cones of the copies' meshlets, float32 [I, MC, 8].
@@ -130,10 +142,9 @@ class Templates(nn.Module):
     def topologies(self, assets: Assets) -> Topology:
         """What `vertex_normals` needs, for each row of the tables: faces [T, F, 3], corners [T, V, D]."""
         found = []
-        for row in range(self.first.shape[0]):
-            first, count = int(self.first[row]), int(self.count[row])
+        for first, count, first_face, face_count in self.runs.tolist():
             data = assets.vertex_data[first : first + count].cpu().numpy()
-            faces = self.faces[row, : int(self.level[row, 1]), :3].cpu().numpy()
+            faces = assets.faces[first_face : first_face + face_count, :3].cpu().numpy() - first
             found.append(topology(faces, data[:, :3], data[:, 3:6]))
         joined = stacked(found)
         return Topology(joined.faces.to(assets.device), joined.corners.to(assets.device))
@@ -146,12 +157,10 @@ def _part(assets: Assets, mesh: int, level: int) -> dict:
     meshlets = assets.meshlets[first_meshlet : first_meshlet + meshlet_count]
     begin, end = int(meshlets[0, 0]), int(meshlets[-1, 0] + meshlets[-1, 1])
     return {
-        "first": begin,
-        "count": end - begin,
-        "faces": assets.faces[first_face : first_face + face_count] - torch.tensor([begin, begin, begin, 0]).int(),
+        "run": [begin, end - begin, first_face, face_count],
         "meshlets": meshlets - torch.tensor([begin, 0, first_face, 0]).int(),
         "spheres": assets.meshlet_bounds[first_meshlet : first_meshlet + meshlet_count, :4],
-        "level": [meshlet_count, face_count],
+        "cut": meshlet_count,
     }
 
 

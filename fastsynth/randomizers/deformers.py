@@ -54,6 +54,9 @@ class Deformer(Parts):
         """
         raise NotImplementedError(f"{type(self).__name__} must define deform(self, shape, noise) -> Shape.")
 
+    def match(self, points: Tensor) -> None:
+        """Told the vertices of the first of the meshes, as they are drawn, float32 [P, 3], when the scene is made."""
+
     def bend(self, rest: Rest, noise: Noise) -> tuple[Bend, Tensor, Tensor]:
         """The same as a step of the kernel `fastsynth.ops.deform`: to be defined where there is one, and not else.
 
@@ -248,7 +251,7 @@ class ShapeBasis(Deformer):
         self.coefficient: Distribution = as_distribution(coefficient, "ShapeBasis: `coefficient`", [(components,)])
 
     def match(self, points: Tensor) -> None:
-        """Finds the rows of the model for the points [P, 3] of the mesh as it is drawn; `Deform` calls it once."""
+        """Finds the rows of the model for the vertices of the mesh as it is drawn."""
         from scipy.spatial import cKDTree
 
         distance, found = cKDTree(self.mean.double().cpu().numpy()).query(points.double().cpu().numpy())

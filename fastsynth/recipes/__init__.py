@@ -24,6 +24,9 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "tremblay_cars": tremblay_cars,
     "vending_fisheye": vending_fisheye,
 }
+from fastsynth.recipes.unity_eyes import unity_eyes
+
+RECIPES: dict[str, Callable[..., Recipe]] = {"tobin_tabletop": tobin_tabletop, "unity_eyes": unity_eyes}
 
 __all__ = [
     "OFF",
@@ -43,4 +46,5 @@ __all__ = [
     "tobin_tabletop",
     "tremblay_cars",
     "vending_fisheye",
+    "unity_eyes",
 ]

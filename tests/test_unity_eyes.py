@@ -1,0 +1,149 @@
+"""The recipe `unity_eyes`: labels against each other and against what is drawn."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+import torch
+
+import fastsynth as fs
+from fastsynth.effects.refractive_eye import HUMAN
+from fastsynth.recipes import eye_region as region
+
+SIZE = (120, 160)
+
+
+@functools.cache
+def recipe(*without, gray=False):
+    return fs.recipes.unity_eyes(gray=gray, without=without)
+
+
+@functools.cache
+def drawn(*without, images=24):
+    made = recipe(*without)
+    frames = fs.render(made.sample(images, seed=5, aspect=4 / 3), SIZE, ("rgb", "instance_id", *made.label_outputs))
+    return frames, made.labels(frames)
+
+
+def in_camera(frames, places):
+    """Points of x, y [pixels] and depth, back in the camera's frame: float64 [B, P, 3]."""
+    height, width = frames.size
+    x, y, depth = places.double().unbind(-1)
+    focal = frames.batch.intrinsics[:, None, 0, 0].double()
+    return torch.stack([(x - width / 2) / height / focal * depth, (y - height / 2) / height / focal * depth, depth], -1)
+
+
+def test_gaze_is_recovered_from_the_iris():
+    """The oracle of the specification: the normal of the circle through the 32 landmarks, to 0.5 degrees."""
+    frames, labels = drawn(images=64)
+    points = in_camera(frames, labels["iris"])
+    middle = points - points.mean(1, keepdim=True)
+    normal = torch.linalg.svd(middle).Vh[:, 2]
+    normal = normal * -normal[:, 2:].sign()  # towards the camera
+    cosine = (normal * labels["gaze"].double()).sum(-1).clamp(-1, 1)
+    assert cosine.acos().rad2deg().max() < 0.5
+    torch.testing.assert_close(
+        middle.norm(dim=-1).mean(1).float(), HUMAN.limbus * labels["iris_size"], rtol=1e-3, atol=0
+    )
+
+
+def test_the_gaze_is_the_drawn_pitch_and_yaw():
+    frames, labels = drawn()
+    pitch, yaw = (frames.batch.params[f"objects.gaze.{name}"] for name in ("pitch", "yaw"))
+    head = torch.stack([yaw.sin() * pitch.cos(), -yaw.cos() * pitch.cos(), pitch.sin()], -1)
+    torch.testing.assert_close((labels["head"] @ head[..., None])[..., 0], labels["gaze"])
+    for angle, most in ((pitch, 30), (yaw, 30)):
+        assert angle.abs().max() <= fs.deg(most) and angle.abs().max() > fs.deg(20)
+
+
+def test_ranges_are_those_of_the_generator():
+    made = recipe()
+    batch = made.sample(400, seed=1, aspect=4 / 3)
+    params = batch.params
+    assert 0.4 < (params["cornea.texture"] == 0).float().mean() < 0.6
+    assert set(params["objects.skin"].tolist()) == set(range(20))
+    assert params["cornea.iris"].min() >= 0.9 and params["cornea.iris"].max() <= 1.0
+    assert abs(params["cornea.pupil"].std().item() - 0.2) < 0.03
+    assert params["light.0.intensity"].min() >= 0.6 and params["light.0.intensity"].max() <= 1.2
+    assert params["region.deformers.0.coefficient"].shape[-1] == 20
+    eye = -(batch.camera_from_world[:, :3, :3].mT @ batch.camera_from_world[:, :3, 3:])[..., 0]
+    torch.testing.assert_close(eye.norm(dim=1), torch.full((400,), 0.1))
+    elevation, azimuth = (eye[:, 2] / 0.1).asin().rad2deg(), torch.atan2(eye[:, 0], -eye[:, 1]).rad2deg()
+    assert elevation.abs().max() <= 20.01 and 39 < azimuth.abs().max() <= 40.01
+    towards = -batch.light_direction[:, 0]
+    assert towards[:, 2].min() > -0.18 and (towards[:, 1] < 0.01).all()
+    brightest = batch.light_color.amax(-1)[:, 0]
+    torch.testing.assert_close(brightest, params["light.0.intensity"])
+
+
+def test_landmarks_lie_where_the_picture_shows_their_place():
+    frames, labels = drawn()
+    ids = frames.instance_id
+    height, width = SIZE
+    for name, slots in (("iris", [1]), ("margin", [0, 1]), ("caruncle", [0, 1])):
+        x, y = (labels[name][..., axis].floor().long() for axis in (0, 1))
+        seen = labels[f"{name}_seen"]
+        assert seen.float().mean() > 0.4, name  # half of an iris is behind the lids
+        image = torch.arange(len(ids))[:, None].expand_as(x)
+        found = ids[image, y.clamp(0, height - 1), x.clamp(0, width - 1)][seen]
+        assert torch.isin(found, torch.tensor(slots)).float().mean() > 0.97, name
+    assert (~labels["iris_seen"]).any()
+
+
+def test_lids_lie_on_the_eyeball_and_follow_the_gaze():
+    """No vertex of the region is inside the eyeball; the margin's first loop touches it."""
+    frames, _ = drawn()
+    assets = frames.batch.assets
+    rig = recipe().region.deformers[0]
+    for image in range(8):
+        level = assets.levels[assets.meshes[frames.batch.mesh_id[image, 0], 0]].tolist()
+        rows = assets.faces[level[2] : level[2] + level[3], :3].unique().long()
+        skin = rig.rows[rows - assets.meshlets[level[0], 0]] < region.FINE_LOOPS * (region.FINE_AROUND + 1)
+        points = assets.vertices[rows[skin]]
+        look = -frames.batch.world_from_object[image, 1, :3, 1]
+        distance = points.norm(dim=1)
+        above = distance - fs.deform.onto_ball(points / distance[:, None], rig._ball(look))
+        assert above.min() > 0.5e-4
+        first = rig.rows[rows[skin] - assets.meshlets[level[0], 0]] < region.FINE_AROUND
+        assert first.sum() >= region.FINE_AROUND and above[first].max() < 5e-4
+        assert ((above[first] - 1e-4).abs() < 1e-6).sum() >= region.AROUND
+    pitch = torch.tensor([-0.5, 0.0, 0.5])
+    look = torch.stack([torch.zeros(3), -pitch.cos(), pitch.sin()], -1)
+    top = rig.posed(rig.mean.expand(3, -1, -1), pitch, look)[:, 4, 2]  # the middle of the upper margin
+    low = rig.posed(rig.mean.expand(3, -1, -1), pitch, look)[:, 12, 2]
+    assert top[0] < top[1] < top[2] and low[0] < low[1] < low[2]
+    assert (top[2] - top[0]) > 2 * (low[2] - low[0])
+
+
+def test_lid_strengths_are_the_generators():
+    strength = region.lid_strength()[: region.LOOPS * region.AROUND].reshape(region.LOOPS, region.AROUND)
+    assert [round(float(s), 6) for s in strength[:7, 4]] == [1, 1, 1, 0.8, 0.4, 0.2, 0]
+    assert [round(float(s), 6) for s in strength[:7, 4] / 3] == [round(float(s), 6) for s in strength[:7, 12]]
+    assert not strength[:, [0, 8]].any()
+
+
+def test_the_shape_model_is_one():
+    model = region.shape_model()
+    flat = torch.tensor(model.basis).flatten(1)
+    torch.testing.assert_close(flat @ flat.T, torch.eye(20, dtype=flat.dtype))
+    assert model.mean.shape == (229, 3) and (model.sigma[:-1] >= model.sigma[1:]).all()
+
+
+def test_grey_pictures_have_one_channel_and_the_same_labels():
+    made = recipe(gray=True)
+    frames = fs.render(made.sample(24, seed=5, aspect=4 / 3), SIZE, ("rgb", *made.label_outputs))
+    assert torch.equal(frames.rgb[:, 0], frames.rgb[:, 1]) and frames.rgb.std() > 0.05
+    torch.testing.assert_close(made.labels(frames)["iris"], drawn()[1]["iris"])
+
+
+@pytest.mark.parametrize("axis", ["shape", "gaze", "head", "iris", "refraction"])
+def test_axes_that_are_off_change_the_picture_alone_where_they_should(axis):
+    (frames, labels), (other, _) = drawn(axis), drawn()
+    assert not torch.equal(frames.rgb, other.rgb)
+    if axis == "gaze":
+        torch.testing.assert_close(labels["gaze"], -labels["head"][..., 1])
+    if axis == "head":
+        torch.testing.assert_close(labels["head"][:, 2], torch.tensor([0.0, 1.0, 0.0]).expand(24, 3))
+    if axis == "refraction":
+        assert torch.equal(frames.instance_id, other.instance_id)
