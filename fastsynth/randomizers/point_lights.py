@@ -79,9 +79,4 @@ class PointLights(Randomizer):
             "light_color": strength[..., None] * color_of(self.color, noise, slots),
             "light_cone": torch.zeros_like(position[..., :2]),
         }
-        if batch.light_shadow is not None:  # of lights before these, which cast none
-            fields["light_shadow"] = torch.full_like(strength, -1.0)
-        if batch.light_kind.shape[1]:
-            fields = {name: torch.cat([getattr(batch, name), value], 1) for name, value in fields.items()}
-        return batch.replace(**fields, shadow_columns=batch.shadow_lights if batch.light_shadow is not None else None)
         return append_lights(batch, fields)

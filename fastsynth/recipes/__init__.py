@@ -12,6 +12,7 @@ from fastsynth.recipes.recipe import OFF, Recipe
 from fastsynth.recipes.rozantsev_uav import rozantsev_uav
 from fastsynth.recipes.tobin_tabletop import tobin_tabletop
 from fastsynth.recipes.tremblay_cars import tremblay_cars
+from fastsynth.recipes.unity_eyes import unity_eyes
 from fastsynth.recipes.vending_fisheye import vending_fisheye
 
 #: Every recipe by its name.
@@ -22,11 +23,9 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "rozantsev_uav": rozantsev_uav,
     "tobin_tabletop": tobin_tabletop,
     "tremblay_cars": tremblay_cars,
+    "unity_eyes": unity_eyes,
     "vending_fisheye": vending_fisheye,
 }
-from fastsynth.recipes.unity_eyes import unity_eyes
-
-RECIPES: dict[str, Callable[..., Recipe]] = {"tobin_tabletop": tobin_tabletop, "unity_eyes": unity_eyes}
 
 __all__ = [
     "OFF",

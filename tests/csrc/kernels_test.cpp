@@ -431,6 +431,8 @@ void change_images(Way way, Results& results) {
   run(way, poisson);
   results.keep("blended", out);
   poisson_gradients(way, poisson, results);
+}
+
 void deform_meshes(Way way, Results& results) {
   constexpr int kRows = 1300, kFaces = 2100, kInstances = 3, kCapacity = 1200, kFaceRows = 2090, kHull = 2;
   uint32_t state = 3;
