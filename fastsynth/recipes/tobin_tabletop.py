@@ -39,6 +39,7 @@ NUMBERS = {
     "spot": ours(((-0.25, -0.2), (0.25, 0.2)), "uniform on the table in the paper, which gives no size [m]"),
     "table_height": paper(0.0, "fixed, so that one camera suffices; here the origin of z [m]"),
     "texture_types": paper(("flat", "gradient", "checker"), "each as likely, of one or two random RGB values"),
+    "gamma": ours(2.2, "the RGB values are even on the display: linear light is their power"),
     "pool": paper(None, "new textures in each image; fewer than 1,000 in all are found to harm"),
     "eye": ours((0.0, -0.72, 0.56), "placed by hand in the paper, 70 to 105 cm from the objects [m]"),
     "aim": ours((0.0, 0.0, 0.0), "a fixed point on the table [m]"),
@@ -150,12 +151,29 @@ def tobin_tabletop(
             ),
             Ambient(Uniform(*n["ambient"])),
         ],
-        materials=Materials(textures=ProceduralTextures(n["texture_types"], size)),
+        materials=Materials(textures=ProceduralTextures(n["texture_types"], size, DisplayColor(n["gamma"]))),
         gloss=Gloss(LogUniform(*n["specular_exponent"])),
         noise=PixelNoise(n["noise_types"], Uniform(*n["gaussian"]), Uniform(*n["salt_pepper"])),
         shading="blinn_phong",
         lod=0.0,
     )
+
+
+class DisplayColor(Distribution):
+    """Colours that are even in display values, as linear light."""
+
+    def __init__(self, gamma: float) -> None:
+        super().__init__()
+        self.gamma = gamma
+
+    @property
+    def event(self) -> tuple[int, ...]:
+        """Red, green, blue."""
+        return (3,)
+
+    def from_uniform(self, u: Tensor) -> Tensor:
+        """Uniform numbers in [0, 1), [..., 3], to linear r g b."""
+        return u**self.gamma
 
 
 class Target(Objects):
