@@ -39,7 +39,6 @@ NUMBERS = {
     "spot": ours(((-0.25, -0.2), (0.25, 0.2)), "uniform on the table in the paper, which gives no size [m]"),
     "table_height": paper(0.0, "fixed, so that one camera suffices; here the origin of z [m]"),
     "texture_types": paper(("flat", "gradient", "checker"), "each as likely, of one or two random RGB values"),
-    "gamma": ours(2.2, "the RGB values are even on the display: linear light is their power"),
     "pool": paper(None, "new textures in each image; fewer than 1,000 in all are found to harm"),
     "eye": ours((0.0, -0.72, 0.56), "placed by hand in the paper, 70 to 105 cm from the objects [m]"),
     "aim": ours((0.0, 0.0, 0.0), "a fixed point on the table [m]"),
@@ -151,7 +150,7 @@ def tobin_tabletop(
             ),
             Ambient(Uniform(*n["ambient"])),
         ],
-        materials=Materials(textures=ProceduralTextures(n["texture_types"], size, DisplayColor(n["gamma"]))),
+        materials=Materials(textures=ProceduralTextures(n["texture_types"], size, DisplayColor())),
         gloss=Gloss(LogUniform(*n["specular_exponent"])),
         noise=PixelNoise(n["noise_types"], Uniform(*n["gaussian"]), Uniform(*n["salt_pepper"])),
         shading="blinn_phong",
@@ -160,11 +159,7 @@ def tobin_tabletop(
 
 
 class DisplayColor(Distribution):
-    """Colours that are even in display values, as linear light."""
-
-    def __init__(self, gamma: float) -> None:
-        super().__init__()
-        self.gamma = gamma
+    """Colours that are even in display values, as linear light: about their square."""
 
     @property
     def event(self) -> tuple[int, ...]:
@@ -173,7 +168,7 @@ class DisplayColor(Distribution):
 
     def from_uniform(self, u: Tensor) -> Tensor:
         """Uniform numbers in [0, 1), [..., 3], to linear r g b."""
-        return u**self.gamma
+        return u * u  # a power would have other last bits in a batch of another size
 
 
 class Target(Objects):
@@ -224,5 +219,5 @@ class Gloss(Randomizer):
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Replace the roughness: s = 2 / roughness^4 - 2."""
-        roughness = (2 / (self.exponent.sample(noise) + 2)) ** 0.25
+        roughness = (2 / (self.exponent.sample(noise) + 2)).sqrt().sqrt()
         return batch.replace(roughness=roughness[:, None].expand_as(batch.roughness))
