@@ -38,7 +38,8 @@ def gaussian_noise(image: Tensor, sigma: Tensor, key: Tensor, mask: Tensor | Non
     strength = sigma[:, None, None, None]
     if mask is not None:
         strength = strength * mask[:, None]
-    return (image + strength * normal).clamp(0, 1)
+    # In place where the values are fresh: a large tensor's memory costs more than its arithmetic.
+    return (strength * normal).add_(image).clamp_(0, 1)
 
 
 def salt_and_pepper(image: Tensor, probability: Tensor, key: Tensor, mask: Tensor | None = None) -> Tensor:

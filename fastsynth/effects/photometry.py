@@ -82,12 +82,14 @@ def adjusted(
         [1.0, 1.0, 1.0]
     """
     shift = None if brightness is None else brightness
+    # In place where the values are fresh: a large tensor's memory costs more than its arithmetic.
     if contrast is not None:
         shift = 0.5 - 0.5 * contrast + (0 if shift is None else shift)
         image = image * contrast[:, None, None, None]
     if shift is not None:
-        image = image + shift[:, None, None, None]
-    image = image.clamp(0, 1)
+        shift = shift[:, None, None, None]
+        image = image.add_(shift) if contrast is not None else image + shift
+    image = image.clamp(0, 1) if shift is None else image.clamp_(0, 1)
     if gamma is not None:
         image = image.clamp(min=1e-6) ** gamma[:, None, None, None]  # the slope at 0 may be infinite
     return image
@@ -128,7 +130,7 @@ def fogged(image: Tensor, distance: Tensor, extinction: Tensor, color: Tensor, f
     """
     path = torch.where(distance > 0, distance, far[:, None, None])
     clear = (-extinction[:, None, None] * path).exp()[:, None]
-    return color[:, :, None, None] * (1 - clear) + image * clear
+    return (color[:, :, None, None] * (1 - clear)).add_(image * clear)
 
 
 def rained(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fastsynth.random.choice import Choice
 from fastsynth.random.distribution import Distribution, as_buffer
+from fastsynth.random.distributions import Uniform
 from fastsynth.random.noise import Noise
 
 
@@ -103,6 +104,11 @@ class Table:
         if column not in self._columns:
             raise KeyError(f"Table: there is no column {column!r}. There are: {', '.join(self._columns)}.")
         return self._columns[column]
+
+    def at(self, row: str) -> dict[str, Uniform]:
+        """The columns of one row alone, as distributions that draw the numbers that the columns would."""
+        number = self.names.index(row)
+        return {name: Uniform(column.low[number], column.high[number]) for name, column in self._columns.items()}
 
     @staticmethod
     def _range(cell: Any) -> tuple[Tensor, Tensor]:

@@ -177,9 +177,27 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
         )
 
     low, high = n["vehicles"]
+    noon, clear = time.at("noon"), weather.at("clear")
+    sky = f"background.{0 if photos is None else 1}"
     axes = {
-        "time": {"light.0.color.row": n["times"].index("noon")},
-        "weather": {"light.0.intensity.row": n["weathers"].index("clear")},
+        "time": {
+            "light.0.elevation": noon["sun"],
+            "light.0.color": noon["light"],
+            f"{sky}.top": noon["top"],
+            f"{sky}.horizon": noon["horizon"],
+            f"{sky}.exposure": noon["ev"],
+            "light.1.intensity": noon["lamps"],
+            "fog.color": noon["fog"],
+            "rain.brightness": noon["streak"],
+        },
+        "weather": {
+            "light.0.intensity": clear["sun"],
+            f"{sky}.cloud": clear["cloud"],
+            f"{sky}.light": clear["sky"],
+            "fog.extinction": clear["fog"],
+            "wetness.wet": clear["wet"],
+            "rain.drops": clear["drops"],
+        },
         "vehicles": {"objects.0.count": 1},
         "paint": {"materials": OFF},
         "occluders": {f"objects.{row}.count": 0 for row in (2, 3, 4)},

@@ -48,5 +48,6 @@ class PixelNoise(Effect):
         first = normal[:, :1]
         limit = -torch.special.ndtri(lost.double() / 2).float()[:, None, None, None]
         salt, pepper = first > limit, first < -limit
-        noisy = torch.addcmul(image, normal, sigma[:, None, None, None]).clamp(0, 1)
-        return noisy.masked_fill(salt, 1.0).masked_fill(pepper, 0.0)
+        # In place where the values are fresh: a large tensor's memory costs more than its arithmetic.
+        noisy = (sigma[:, None, None, None] * normal).add_(image).clamp_(0, 1)
+        return noisy.masked_fill_(salt, 1.0).masked_fill_(pepper, 0.0)

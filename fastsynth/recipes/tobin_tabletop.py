@@ -150,12 +150,25 @@ def tobin_tabletop(
             ),
             Ambient(Uniform(*n["ambient"])),
         ],
-        materials=Materials(textures=ProceduralTextures(n["texture_types"], size)),
+        materials=Materials(textures=ProceduralTextures(n["texture_types"], size, DisplayColor())),
         gloss=Gloss(LogUniform(*n["specular_exponent"])),
         noise=PixelNoise(n["noise_types"], Uniform(*n["gaussian"]), Uniform(*n["salt_pepper"])),
         shading="blinn_phong",
         lod=0.0,
     )
+
+
+class DisplayColor(Distribution):
+    """Colours that are even in display values, as linear light: about their square."""
+
+    @property
+    def event(self) -> tuple[int, ...]:
+        """Red, green, blue."""
+        return (3,)
+
+    def from_uniform(self, u: Tensor) -> Tensor:
+        """Uniform numbers in [0, 1), [..., 3], to linear r g b."""
+        return u * u  # a power would have other last bits in a batch of another size
 
 
 class Target(Objects):
@@ -206,5 +219,5 @@ class Gloss(Randomizer):
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Replace the roughness: s = 2 / roughness^4 - 2."""
-        roughness = (2 / (self.exponent.sample(noise) + 2)) ** 0.25
+        roughness = (2 / (self.exponent.sample(noise) + 2)).sqrt().sqrt()
         return batch.replace(roughness=roughness[:, None].expand_as(batch.roughness))
