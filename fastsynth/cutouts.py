@@ -1,8 +1,8 @@
 """Photographs of objects with masks, as flat meshes: what cut-and-paste pastes.
 
-A cut-out has the outline of its mask and the photograph for its texture, and stands upright in the plane y = 0, seen
-from -y, its middle in the origin. Lit by ``fs.Ambient(1.0)`` alone it shows the photograph's own colours. All else is as
-of any mesh: it turns, scales, covers others and leaves the picture, and has every label.
+A cut-out has the outline of its mask and the photograph for its texture, and stands upright in the plane y = 0,
+seen from -y, its middle in the origin. Lit by ``fs.Ambient(1.0)`` alone it shows the photograph's own colours. All else
+is as of any mesh: it turns, scales, covers others and leaves the picture, and has every label.
 """
 
 from __future__ import annotations

@@ -24,11 +24,11 @@ EFFECTS = (
     effects.Fog(2.0, 0.6, 1.0),
     effects.Rain(0.01, 9.0, 1.3),
 )
-pictures = []
+products, pictures = fs.procedural.products(2), []
 for effect in EFFECTS:
     scene = fs.Scene(
         fs.Objects(
-            fs.procedural.products(8),
+            products,
             count=3,
             position=fs.FrustumPosition(fs.Uniform(0.5, 0.8)),
             rotation=fs.UniformRotation(),

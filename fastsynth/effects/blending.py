@@ -15,7 +15,7 @@ from fastsynth.ops.poisson import poisson
 
 
 def spread(image: Tensor, mask: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
-    """What a mask holds of a picture, convolved: the colours times their cover [B, 3, H, W], and the cover [B, 1, H, W].
+    """What a mask holds of a picture, convolved: colours times their cover [B, 3, H, W], and the cover [B, 1, H, W].
 
     Args:
         image: float32 [B, 3, H, W].

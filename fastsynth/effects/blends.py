@@ -84,7 +84,7 @@ class Blend(Effect):
         kernels[_GAUSSIAN] = _inside(_cut_gaussian(float(sigma), reach), half)
         kernels[_BOX] = _inside(box_kernel(1, box)[0], half)
         self.register_buffer("kernels", kernels, persistent=False)
-        self.change = functools.partial(_blend, radius=radius)
+        self.change = functools.partial(_blend, radius=radius)  # type: ignore[assignment]
 
     def sample(self, batch: SceneBatch, noise: Noise) -> dict[str, Tensor]:
         """Kind, the kernel of the mask, and the motion."""
@@ -151,7 +151,7 @@ class BoundaryBlur(Effect):
     def __init__(self, sigma: Any, radius: int) -> None:
         super().__init__()
         self.sigma: Distribution = as_distribution(sigma, "BoundaryBlur: `sigma`", [()])
-        self.change = functools.partial(_blur_outline, radius=_radius("BoundaryBlur", radius))
+        self.change = functools.partial(_blur_outline, radius=_radius("BoundaryBlur", radius))  # type: ignore[assignment]
 
     def sample(self, batch: SceneBatch, noise: Noise) -> dict[str, Tensor]:
         """The width."""
@@ -191,9 +191,9 @@ class MotionBlur(Effect):
         self.sigma_u: Distribution = as_distribution(sigma_u, "MotionBlur: `sigma_u`", [()])
         self.sigma_v: Distribution = as_distribution(sigma_v, "MotionBlur: `sigma_v`", [()])
         self.angle: Distribution = _angle(angle, "MotionBlur: `angle`", math.pi)
-        self.needs = ("instance_id",) if scope == "object" else ()
+        self.needs = ("instance_id",) if scope == "object" else ()  # type: ignore[misc]
         change = _move_objects if scope == "object" else _move_frame
-        self.change = functools.partial(change, radius=_radius("MotionBlur", radius))
+        self.change = functools.partial(change, radius=_radius("MotionBlur", radius))  # type: ignore[assignment]
 
     def sample(self, batch: SceneBatch, noise: Noise) -> dict[str, Tensor]:
         """Both widths and the direction."""

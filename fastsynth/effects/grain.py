@@ -79,7 +79,7 @@ class _Noise(Effect):
             raise ValueError(f"{type(self).__name__}: `scope` must be one of {SCOPES}, but is {scope!r}.")
         setattr(self, what, as_distribution(strength, f"{type(self).__name__}: `{what}`", [()]))
         self.scope = scope
-        self.needs = ("instance_id",) if scope == "object" else ()
+        self.needs = ("instance_id",) if scope == "object" else ()  # type: ignore[misc]
 
 
 class GaussianNoise(_Noise):

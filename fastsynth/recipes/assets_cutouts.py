@@ -73,7 +73,7 @@ def product_cutouts(
 
 @functools.cache
 def places(count: int, side: int = 160) -> Textures:
-    """Pictures of shelves and tables full of things that are no product: bands of colour, boxes, and light from a side."""
+    """Pictures of places full of things that are no product: boxes of any colour, and light from a side."""
     pictures = []
     for k in range(count):
         rng = np.random.default_rng([7, k])

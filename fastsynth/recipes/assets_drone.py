@@ -1,4 +1,4 @@
-"""Stand-ins for Rozantsev's data: a coarse quadrotor, empty backgrounds, and capture parameters as a fit leaves them."""
+"""Stand-ins for Rozantsev's data: a coarse quadrotor, empty backgrounds, and capture parameters as a fit might."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def skies(count: int, side: int) -> Textures:
 
 
 def fitted(count: int) -> Tensor:
-    """Capture parameters, as they might have been fitted to as many images: sigma_s, sigma_u, sigma_v, alpha, sigma_n, w_d.
+    """Capture parameters as if fitted to as many images: sigma_s, sigma_u, sigma_v, alpha, sigma_n, w_d.
 
     Not normal and not independent, as the paper says of its own: few drones move fast, a far one is blurred, noisy and
     pale together.

@@ -130,7 +130,7 @@ def first_uncovered(corner: Tensor, size: Tensor, wanted: Tensor, limit: Tensor)
 
     Example:
         >>> corner = torch.tensor([[[[0.0, 0], [0, 0]], [[9.0, 9], [1, 0]]]])
-        >>> first_uncovered(corner, torch.full((1, 2, 2), 2.0), torch.ones(1, 2).bool(), torch.tensor([0.5]))[0].tolist()
+        >>> first_uncovered(corner, torch.full((1, 2, 2), 2.0), torch.ones(1, 2) > 0, torch.tensor([0.5]))[0].tolist()
         [[0, 1]]
     """
     tries, slots = corner.shape[1:3]
