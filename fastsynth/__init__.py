@@ -7,6 +7,7 @@ from fastsynth.canvas import Canvas
 from fastsynth.compose import compose
 from fastsynth.cutouts import cutout, load_cutouts
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
+from fastsynth.gbuffer import stack_gbuffer
 from fastsynth.geometry import Pinhole, deg
 from fastsynth.load import load_assets, load_textures
 from fastsynth.pack import pack
@@ -45,11 +46,13 @@ from fastsynth.randomizers import (
     Limits,
     Materials,
     Objects,
+    Occluders,
     Only,
     OnPlane,
     Packed,
     PointLight,
     PointLights,
+    ProceduralTextures,
     Sensor,
     Setting,
     ShapeBasis,
@@ -99,12 +102,14 @@ __all__ = [
     "Noise",
     "Normal",
     "Objects",
+    "Occluders",
     "OnPlane",
     "Packed",
     "Only",
     "Pinhole",
     "PointLight",
     "PointLights",
+    "ProceduralTextures",
     "Randomizer",
     "Scene",
     "SceneBatch",
@@ -145,4 +150,5 @@ __all__ = [
     "render",
     "schedule",
     "search",
+    "stack_gbuffer",
 ]

@@ -82,11 +82,7 @@ def targets(
     device = batch.mesh_id.device
     boxes, pixels = _seen(frames)
     own = _classes(batch)
-    valid = (pixels >= min_pixels) & (own >= 0)
-    if min_visible > 0:
-        valid = valid & (visibility(frames) >= min_visible)
-    if classes is not None:
-        valid = valid & _among(batch, classes)
+    valid = _kept(frames, pixels, own, min_visible, min_pixels, classes)
     columns = {
         "boxes": boxes,
         "labels": own.long() + label_offset,
@@ -124,6 +120,22 @@ def targets(
     pieces = zip(numbers.unbind(), *(part.split(counts) for part in parts.values()), strict=True)
     out = [{"image_id": number, **dict(zip(names, piece, strict=True))} for number, *piece in pieces]
     return [_as_tv(target, frames.size) for target in out] if tv_tensors else out
+
+
+def kept(
+    frames: Frames, *, min_visible: float = 0.0, min_pixels: int = 1, classes: Sequence[str] | None = None
+) -> Tensor:
+    """Which slots :func:`targets` gives, with the same arguments: bool [B, N]."""
+    return _kept(frames, _seen(frames)[1], _classes(frames.batch), min_visible, min_pixels, classes)
+
+
+def _kept(
+    frames: Frames, pixels: Tensor, own: Tensor, min_visible: float, min_pixels: int, classes: Sequence[str] | None
+) -> Tensor:
+    valid = (pixels >= min_pixels) & (own >= 0)
+    if min_visible > 0:
+        valid = valid & (visibility(frames) >= min_visible)
+    return valid if classes is None else valid & _among(frames.batch, classes)
 
 
 def _seen(frames: Frames) -> tuple[Tensor, Tensor]:

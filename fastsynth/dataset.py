@@ -14,6 +14,7 @@ from fastsynth import annotate
 from fastsynth.graph import Graphed
 from fastsynth.render import render
 from fastsynth.scene import Scene
+from fastsynth.schedule import Ledger
 from fastsynth.types import OUTPUTS, Frames
 
 Target = dict[str, Any]
@@ -101,6 +102,7 @@ class _Drawer:
         self.size = (int(size[0]), int(size[1]))
         self.masks, self.params = _MASKS in annotations, _PARAMS in annotations
         self.extra = tuple(name for name in annotations if name not in (*_ALWAYS, _MASKS, _PARAMS))
+        self.ledgers = [part for part in scene.modules() if isinstance(part, Ledger)]
         self.filter = {"min_visible": min_visible, "min_pixels": min_pixels}
         needed = [*_ALWAYS, *self.extra, *scene.label_outputs]
         if self.masks:
@@ -148,7 +150,10 @@ class _Drawer:
         batch = self.scene.sample(index, self.seed, aspect=width / height)
         frames = render(batch, self.size, self.outputs, **self.options)
         options = {"masks": self.masks, "padded": self.padded, **self.filter}
-        return frames, annotate.targets(frames, image_ids=index, classes=self.scene.target_classes, **options)
+        classes = self.scene.target_classes
+        for ledger in self.ledgers:
+            ledger.count(batch.mesh_id, annotate.kept(frames, classes=classes, **self.filter))
+        return frames, annotate.targets(frames, image_ids=index, classes=classes, **options)
 
 
 def _row(tensors: Target, row: int) -> Target:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fastsynth._expect import expect
 from fastsynth.assets import Assets, Textures
-from fastsynth.lens import MODELS, Lenses
+from fastsynth.lens import ANGLES, MODELS, Lenses
 
 MAX_LIGHTS = 16
 #: Layers of instances, numbered from the back; numbers beyond are held to them.
@@ -59,6 +59,7 @@ _OPTIONAL: dict[str, tuple[str, torch.dtype]] = {
     "noise": ("B 2", _F),
     "layer": ("B N", _I),
     "distortion": ("B 8", _F),
+    "color_matrix": ("B N 3 4", _F),
 }
 
 
@@ -139,6 +140,7 @@ class SceneBatch:
     noise: Tensor | None = None
     layer: Tensor | None = None
     distortion: Tensor | None = None
+    color_matrix: Tensor | None = None
     photos: Textures | None = None
     effects: tuple[Step, ...] = ()
     params: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
@@ -149,8 +151,8 @@ class SceneBatch:
     filter: str = "trilinear"
     lod: float = 0.0
     lens: str | None = None
-    lens_angle: float = math.pi / 2
-    lens_detail: float = 2.0
+    lens_angle: float | None = None
+    lens_detail: float = 3.0
 
     def __post_init__(self):
         sizes = {"B": len(self.mesh_id), "N": self.mesh_id.shape[-1] if self.mesh_id.ndim == 2 else 0, "L": 0}
@@ -172,8 +174,11 @@ class SceneBatch:
             object.__setattr__(self, name, value.contiguous() if isinstance(value, Tensor) else value)
         specs = {name: (getattr(self, name), shape, dtype) for name, (shape, dtype, _) in _FIELDS.items()}
         for name, (shape, dtype) in _OPTIONAL.items():
-            if getattr(self, name) is not None:
-                specs[name] = (getattr(self, name), shape, dtype)
+            value = getattr(self, name)
+            if value is not None:
+                value = value.contiguous() if isinstance(value, Tensor) else value
+                object.__setattr__(self, name, value)
+                specs[name] = (value, shape, dtype)
         expect("SceneBatch", **specs)
         if self.light_kind.shape[1] > MAX_LIGHTS:
             raise ValueError(f"SceneBatch: at most {MAX_LIGHTS} lights an image, but `light_kind` has {sizes['L']}.")
@@ -186,7 +191,7 @@ class SceneBatch:
             raise ValueError(f"SceneBatch: `blur_limit` must lie in [0, 0.1] image heights, but is {self.blur_limit}.")
         if self.lens is not None and self.lens not in MODELS:
             raise ValueError(f"SceneBatch: `lens` must be None or one of {MODELS}, but is {self.lens!r}.")
-        if not 0 < self.lens_angle <= MAX_LENS_ANGLE:
+        if self.lens_angle is not None and not 0 < self.lens_angle <= MAX_LENS_ANGLE:
             raise ValueError(
                 f"SceneBatch: `lens_angle`, half the angle of the image circle, must be above 0 and at most "
                 f"{MAX_LENS_ANGLE} [rad], but is {self.lens_angle}."
@@ -216,7 +221,8 @@ class SceneBatch:
         if self.lens is None:
             return None
         zero = self.intrinsics.new_zeros(self.images, 8)
-        return Lenses(self.lens, zero if self.distortion is None else self.distortion, self.lens_angle)
+        angle = ANGLES[self.lens] if self.lens_angle is None else self.lens_angle
+        return Lenses(self.lens, zero if self.distortion is None else self.distortion, angle)
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors of the batch by name, without those that were left out."""
@@ -264,6 +270,26 @@ OUTPUTS = (
     "visible_pixels",
     "total_pixels",
     "amodal_masks",
+    "base_color",
+    "metallic_roughness",
+    "irradiance",
+    "specular",
+    "material_id",
+)
+#: What is known of the surfaces at the pixels and of the light that comes to them: ``render(..., outputs=GBUFFER)``.
+GBUFFER = (
+    "base_color",
+    "metallic_roughness",
+    "irradiance",
+    "specular",
+    "normals",
+    "depth",
+    "distance",
+    "object_coordinates",
+    "uv",
+    "instance_id",
+    "material_id",
+    "semantic_id",
 )
 
 

@@ -127,6 +127,7 @@ def table():
         fs.CameraPose(fs.Pinhole.look_at(eye=(0, -1, 0.5), target=(0, 0, 0), fov=fs.deg(40))),
         fs.DirectionalLight(),
         [fs.ColorBackground(), fs.GradientBackground()],
+        fs.Materials(textures=fs.ProceduralTextures(pool=5), probability=0.5, hue=fs.Uniform(-0.5, 0.5)),
         sensor=fs.Sensor(noise=fs.Uniform(0.0, 0.02)),
         shading="blinn_phong",
         filter="bilinear",
@@ -138,10 +139,25 @@ def table():
 
 
 def plain():
-    return fs.Scene(fs.Objects(fs.procedural.primitives()))
+    return fs.Scene(fs.Objects(fs.procedural.primitives()), materials=fs.Materials(textures=fs.ProceduralTextures()))
 
 
-SCENES = {"crowd": crowd, "table": table, "plain": plain}
+def fisheye():
+    lens = fs.Lens("fisheye", fs.Normal((0.02, 0.0, 0.0, 0.0), 0.01), angle=1.7)
+    return fs.Scene(
+        fs.Objects(fs.procedural.primitives(), count=2, position=fs.FrustumPosition(fs.Uniform(2.0, 5.0))),
+        fs.Camera(fov=3.0, lens=lens),
+        fs.DirectionalLight(),
+        fs.GradientBackground(),
+    )
+
+
+def wide_angle():
+    lens = fs.Lens("radial_tangential", fs.Normal((-0.2, 0.05, 0.0, 0.0), 0.01))
+    return fs.Scene(fs.Objects(fs.procedural.primitives()), fs.Camera(fov=1.2, lens=lens))
+
+
+SCENES = {"crowd": crowd, "table": table, "plain": plain, "fisheye": fisheye, "wide_angle": wide_angle}
 scenes = pytest.mark.parametrize("make", SCENES.values(), ids=SCENES)
 
 

@@ -44,6 +44,13 @@ def draw_backward_arguments():
             0.01, 0.0)  # fmt: skip
 
 
+def gbuffer_arguments():
+    assets, scene, *_ = draw_arguments()
+    drawn = torch.ops.fastsynth.draw(*draw_arguments())
+    ids = (drawn[OUTPUTS.index(name)] for name in ("instance_id", "triangle_id"))
+    return (assets, scene, *ids, 31, 2, 0, True, 0.01, 0.0)
+
+
 FACES = torch.tensor([[0, 1, 2], [2, 1, 3]], dtype=INT)
 IDS = torch.randint(-1, 2, (2, 6, 7), generator=generator(), dtype=INT)
 DEFORM = 1 | 2 << 4 | 3 << 8 | 2 << 12 | 4 << 16
@@ -51,6 +58,7 @@ DEFORM = 1 | 2 << 4 | 3 << 8 | 2 << 12 | 4 << 16
 CASES = {
     "draw": draw_arguments(),
     "draw_backward": draw_backward_arguments(),
+    "gbuffer": gbuffer_arguments(),
     "transform": (rand(5, 3), rand(2, 4, 4)),
     "rasterize": (rand(2, 4, 4) + 0.5, FACES, torch.empty(0, 2, dtype=INT), 6, 7, 0),
     "rasterize_layer": (
@@ -60,6 +68,8 @@ CASES = {
     "interpolate": (rand(2, 4, 3), FACES, IDS, rand(2, 6, 7, 2) / 2),
     "texture": ([rand(1, 5, 6, 2), rand(1, 2, 3, 2)], rand(2, 3, 4, 2) * 3 - 1, rand(2, 3, 4, 4), 0, False),
     "blur": (rand(2, 3, 9, 8), torch.tensor([0.0, 1.5]), 5),
+    "convolve": (rand(2, 3, 13, 12), rand(2, 5, 5) - 0.3),
+    "poisson": (rand(2, 3, 9, 8), rand(2, 3, 9, 8) - 0.5, (rand(2, 9, 8) < 0.6).int()),
     "develop": (rand(2, 3, 4, 5), rand(2), rand(2, 3), rand(2, 2), torch.randn(2, 3, 4, 5), 0, False),
     "reduce": (IDS, 3),
     "uniform": (torch.tensor([1, 2]), 3, 4, 5),
@@ -77,6 +87,8 @@ CASES |= {
     "interpolate_backward": (rand(2, 6, 7, 3), *CASES["interpolate"], True, True),
     "texture_backward": (rand(2, 3, 4, 2), *CASES["texture"], True, True, True),
     "blur_backward": (rand(2, 3, 9, 8), *CASES["blur"], True, True),
+    "convolve_backward": (rand(2, 3, 9, 8), *CASES["convolve"], True, True),
+    "poisson_backward": (rand(2, 3, 9, 8), CASES["poisson"][2]),
     "develop_backward": (rand(2, 3, 4, 5), *CASES["develop"][:-1], True, True),
 }
 

@@ -13,8 +13,10 @@ from fastsynth.randomizers.lights import Ambient, DirectionalLight, PointLight, 
 from fastsynth.randomizers.limits import Limits
 from fastsynth.randomizers.materials import Materials
 from fastsynth.randomizers.objects import Objects
+from fastsynth.randomizers.occluders import Occluders
 from fastsynth.randomizers.only import Only
 from fastsynth.randomizers.packing import Packed
+from fastsynth.randomizers.patterns import ProceduralTextures
 from fastsynth.randomizers.placement import FrustumPosition, OnPlane, Placement
 from fastsynth.randomizers.point_lights import PointLights
 from fastsynth.randomizers.sensor import Sensor
@@ -40,12 +42,14 @@ __all__ = [
     "Limits",
     "Materials",
     "Objects",
+    "Occluders",
     "OnPlane",
     "Packed",
     "Only",
     "Placement",
     "PointLight",
     "PointLights",
+    "ProceduralTextures",
     "Sensor",
     "ShapeBasis",
     "Setting",

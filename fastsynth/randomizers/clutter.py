@@ -13,7 +13,7 @@ from fastsynth.geometry import affine, invert_rigid, multiply, transform_points
 from fastsynth.pack import pack
 from fastsynth.procedural import plane
 from fastsynth.random import Choice, Distribution, Noise, Uniform, UniformRotation, as_distribution
-from fastsynth.randomizers.coverage import alone, drawn, length, on_ray, spheres
+from fastsynth.randomizers.coverage import alone, drawn, in_camera, on_ray, spheres
 from fastsynth.randomizers.objects import append_instances
 from fastsynth.scene import Randomizer
 from fastsynth.types import SceneBatch
@@ -39,11 +39,13 @@ class Clutter(Randomizer):
             the boxes of the meshes. Without objects, of image heights.
         rotation: Of the models; any by default.
         passes: How often gaps are looked for.
-        models: Most models in a pass.
+        models: Most models in a pass. Where the objects are so small that a picture has more cells, cells are made
+            larger, and more is left to the wall.
         spacing: Side of a cell as a multiple of the objects' mean size.
         rows: Height of the small pictures in which coverage is looked at [pixels].
         depth: How far behind the farthest object the first pass lies, as a multiple of its distance.
         gap: How much farther each pass lies than the one before it, likewise.
+        layer: As of `Objects`, for all of it.
 
     Example:
         >>> import fastsynth as fs
@@ -62,11 +64,12 @@ class Clutter(Randomizer):
         size: Any = None,
         rotation: Any = None,
         passes: int = 4,
-        models: int = 36,
+        models: int = 64,
         spacing: float = 0.8,
         rows: int = 32,
         depth: float = 1.5,
         gap: float = 0.3,
+        layer: int = 0,
     ) -> None:
         super().__init__()
         self.assets = assets
@@ -77,8 +80,16 @@ class Clutter(Randomizer):
         self.rotation: Distribution = as_distribution(
             UniformRotation() if rotation is None else rotation, "Clutter: `rotation`", [(3, 3)]
         )
+        for name, value, least in (("passes", passes, 1), ("models", models, 9), ("rows", rows, 8)):
+            if value < least:
+                raise ValueError(f"Clutter: `{name}` must be at least {least}, but is {value}.")
+        if not (spacing > 0 and depth > 0 and gap >= 0):
+            raise ValueError(
+                f"Clutter: needs spacing > 0, depth > 0 and gap >= 0, but they are {spacing}, {depth} and {gap}."
+            )
         self.passes, self.models, self.spacing = passes, models, spacing
         self.rows, self.depth, self.gap = rows, depth, gap
+        self.layer = layer
         self.wall, self.picture = 0, Choice([-1])  # set by `extend`
 
     def extend(self, assets: Assets) -> Assets:
@@ -96,7 +107,7 @@ class Clutter(Randomizer):
         """Append the models and the wall."""
         here = noise.of(self)
         height, width = self.rows, max(1, round(self.rows * noise.aspect))
-        size, far = self.looks_of(batch)
+        size, far = self._looks(batch)
         shape = (self.passes, self.models)
         mesh = self.choice.sample(noise, shape)
         turn = self.rotation.sample(noise, shape)
@@ -134,11 +145,11 @@ class Clutter(Randomizer):
             if step + 1 < self.passes:
                 seen = drawn(alone(batch, ids[-1], poses[-1]), (height, width), ("instance_id",))["instance_id"]
                 hit = torch.maximum(hit, (seen >= 0).float())
-        made = append_instances(batch, torch.cat(ids, 1), torch.cat(poses, 1))
-        wall = far * self.depth * (1 + self.gap * self.passes)
-        made = append_instances(
-            made, torch.full_like(ids[0][:, :1], self.wall), self._wall(batch, noise, wall)[:, None]
-        )
+        ids.append(torch.full_like(ids[0][:, :1], self.wall))
+        poses.append(self._wall(batch, noise, far * self.depth * (1 + self.gap * self.passes))[:, None])
+        mesh_id = torch.cat(ids, 1)
+        layer = torch.full_like(mesh_id, self.layer) if self.layer else None
+        made = append_instances(batch, mesh_id, torch.cat(poses, 1), layer)
         texture = self.picture.sample(noise, 1).int()
         return made.replace(texture_id=torch.cat([made.texture_id[:, :-1], texture], 1))
 
@@ -159,24 +170,16 @@ class Clutter(Randomizer):
         """Pixels that are hit and whose neighbours are: what is between the centres is covered too, but for cracks."""
         return -torch.nn.functional.max_pool2d(-hit, 3, 1, 1)
 
-    def looks_of(self, batch: SceneBatch) -> tuple[Tensor, Tensor]:
+    def _looks(self, batch: SceneBatch) -> tuple[Tensor, Tensor]:
         """Mean size of the objects in the image, in its heights, and the largest depth of one: float32 [B] each."""
+        one = batch.intrinsics.new_ones(batch.images)
         if not batch.instances:
-            one = batch.intrinsics.new_ones(batch.images)
             return one, one
-        centre, radius = spheres(batch, batch.mesh_id)
-        linear, used = batch.world_from_object[..., :3, :3], batch.mesh_id >= 0
-        grown = radius * torch.stack([length(c) for c in linear.unbind(-1)], -1).amax(-1)
-        middle = transform_points(batch.world_from_object, centre)
-        depth = transform_points(batch.camera_from_world[:, None], middle)[..., 2]
-        used = used & (depth > grown)
-        size = torch.where(used, 2 * grown * batch.intrinsics[:, 1, 1, None] / depth.clamp(min=1e-6), 0)
-        count = used.sum(1)
-        any_ = count > 0
-        return (
-            torch.where(any_, size.sum(1) / count.clamp(min=1), 1),
-            torch.where(any_, torch.where(used, depth + grown, 0).amax(1), 1),
-        )
+        seen = in_camera(batch)
+        count = seen.used.sum(1)
+        size = torch.where(seen.used, seen.size, 0).sum(1) / count.clamp(min=1)
+        depth = torch.where(seen.used, seen.middle[..., 2] + seen.radius, 0).amax(1)
+        return torch.where(count > 0, size, one), torch.where(count > 0, depth, one)
 
     def _least_side(self, aspect: float) -> float:
         """The smallest cell of which a picture, shifted, holds no more than `models`."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from fastsynth import ops
+from fastsynth.geometry import transform_points
 from fastsynth.ops.draw import ASSETS, SCENE, TEXTURES
 from fastsynth.types import SceneBatch
 
@@ -77,6 +79,27 @@ def spheres(batch: SceneBatch, mesh_id: Tensor) -> tuple[Tensor, Tensor]:
     """
     low, high = batch.assets.mesh_bounds[mesh_id.clamp(min=0).long()].split(3, -1)
     return (low + high) / 2, length(high - low) / 2
+
+
+class InCamera(NamedTuple):
+    """The balls around the instances of a batch, as their camera has them."""
+
+    middle: Tensor  #: in the camera's frame [m], float32 [B, N, 3]
+    radius: Tensor  #: [m], float32 [B, N]
+    size: Tensor  #: diameter in the picture, in image heights, float32 [B, N]
+    used: Tensor  #: whether it is an object: it has a class and lies in front of the camera, bool [B, N]
+
+
+def in_camera(batch: SceneBatch) -> InCamera:
+    """Where the instances of a batch lie, and how large they are in the picture."""
+    centre, radius = spheres(batch, batch.mesh_id)
+    linear = batch.world_from_object[..., :3, :3]
+    radius = radius * torch.stack([length(column) for column in linear.unbind(-1)], -1).amax(-1)
+    middle = transform_points(batch.camera_from_world[:, None], transform_points(batch.world_from_object, centre))
+    depth = middle[..., 2]
+    labelled = batch.assets.mesh_class[batch.mesh_id.clamp(min=0).long()] >= 0
+    used = (batch.mesh_id >= 0) & labelled & (depth > radius)
+    return InCamera(middle, radius, 2 * radius * batch.intrinsics[:, 1, 1, None] / depth.clamp(min=1e-6), used)
 
 
 def length(vector: Tensor) -> Tensor:

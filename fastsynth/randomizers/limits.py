@@ -48,7 +48,6 @@ class Limits(Randomizer):
         if not batch.instances:
             return batch
         kept = self.kept(batch, noise.aspect)
-        noise.of(self).note(kept | (batch.mesh_id < 0), "kept")
         return batch.replace(mesh_id=torch.where(kept, batch.mesh_id, -1))
 
     def kept(self, batch: SceneBatch, aspect: float) -> Tensor:
@@ -59,13 +58,12 @@ class Limits(Randomizer):
             aspect: Width over height of the picture.
         """
         height, width = self.rows, max(2, round(self.rows * aspect))
-        # Twice the picture in both directions, about the same centre: the same pixels in the middle.
-        around = torch.cat([batch.intrinsics[:, :2] * 0.5, batch.intrinsics[:, 2:]], 1)
-        bare = alone(batch, batch.mesh_id, batch.world_from_object).replace(intrinsics=around)
-        masks = drawn(bare, (2 * height, 2 * width), ("amodal_masks",), lod=0.0)["amodal_masks"]
-        top, left = height // 2, width // 2
-        inside = masks[:, :, top : top + height, left : left + width].flatten(2).float()
-        area, whole = inside.sum(2), masks.flatten(2).sum(2)
+        bare = alone(batch, batch.mesh_id, batch.world_from_object)
+        own = drawn(bare, (height, width), ("amodal_masks", "total_pixels"), lod=0.0)
+        # Twice the picture in both directions about the same centre: the same pixels in the middle, and those around.
+        wide = bare.replace(intrinsics=torch.cat([batch.intrinsics[:, :2] * 0.5, batch.intrinsics[:, 2:]], 1))
+        whole = drawn(wide, (2 * height, 2 * width), ("total_pixels",), lod=0.0)["total_pixels"]
+        inside, area = own["amodal_masks"].flatten(2).float(), own["total_pixels"]
         # Sums of ones, exact in any order: a matrix product may take them as it likes.
         common = inside @ inside.transpose(1, 2)
         smaller = torch.minimum(area[:, :, None], area[:, None])

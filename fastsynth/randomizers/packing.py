@@ -18,7 +18,7 @@ from fastsynth.types import SceneBatch
 _FILL = 0.92  # of the small picture of a silhouette, by the ball around the object
 _DIAGONAL = 0.5**0.5
 # Kept from the limits, for what small silhouettes and perspective leave out.
-_MARGIN = 0.03
+_MARGIN = 0.06
 
 
 class Packed(Objects):
@@ -57,7 +57,7 @@ class Packed(Objects):
         overlap: float = 0.3,
         truncation: float = 0.5,
         tries: int = 100,
-        rows: int = 24,
+        rows: int = 32,
         facing: bool = True,
         **options: Any,
     ) -> None:
@@ -83,7 +83,7 @@ class Packed(Objects):
         else:
             world = self.position.sample(noise, shape)
         camera = transform_points(batch.camera_from_world[:, None, None], world)
-        shapes = silhouettes(batch, mesh, linear, camera[:, 0, :, 2], self.rows)
+        shapes = silhouettes(batch, torch.where(wanted, mesh, -1), linear, camera[:, 0, :, 2], self.rows)
         u, v = on_image(batch, camera)
         # A ball off the axis is seen as an ellipse, longer by one over the cosine.
         away = length(camera) / camera[..., 2] if self.facing else 1.0
@@ -103,8 +103,8 @@ class Packed(Objects):
             linear = multiply(turn, multiply(towards(spot), multiply(turn.transpose(-1, -2), linear)))
         middle = multiply(linear, ((low + high) / 2)[..., None])[..., 0]
         pose = affine(linear, transform_points(world_from_camera, spot) - middle)
-        noise.of(self).note(placed, "placed")
-        return append_instances(batch, torch.where(placed, mesh, -1).int(), pose)
+        layer = None if self.layer is None else self.layer.sample(noise, slots).int()
+        return append_instances(batch, torch.where(placed, mesh, -1).int(), pose, layer)
 
 
 class Silhouettes(NamedTuple):
@@ -143,7 +143,7 @@ def silhouettes(batch: SceneBatch, mesh: Tensor, linear: Tensor, depth: Tensor, 
 
     Args:
         batch: Whose cameras and meshes.
-        mesh: Rows of meshes, int64 [B, N].
+        mesh: Rows of meshes, int64 [B, N]; -1 for one that has no outline.
         linear: World from object without the translation, float32 [B, N, 3, 3].
         depth: Of the middle of each [m], float32 [B, N].
         rows: Side of the small pictures [pixels].
@@ -164,27 +164,26 @@ def silhouettes(batch: SceneBatch, mesh: Tensor, linear: Tensor, depth: Tensor, 
         camera_from_world=torch.eye(4, device=batch.device).expand(images * slots, 4, 4),
         near=batch.near,
     )
-    mask = (drawn(single, (rows, rows), ("instance_id",))["instance_id"] >= 0).float().view(images, slots, rows, rows)
+    hit = drawn(single, (rows, rows), ("instance_id",), lod=1.0)["instance_id"].view(images, slots, rows, rows) >= 0
+    middle = (torch.arange(rows, device=batch.device) + 0.5 - rows / 2) / (rows * _FILL)
+    half = 0.5 / (rows * _FILL)
+    # Of each row its ends; all else of the outline follows from them.
+    left, right = torch.where(hit, middle, 9.0).amin(-1), torch.where(hit, middle, -9.0).amax(-1)
+    low = [left, torch.where(right < left, 9.0, middle), left + middle, middle - right]
+    high = [right, torch.where(right < left, -9.0, middle), right + middle, middle - left]
+    # To the pixel's border: half a side away along x and y, a whole one in x + y and y - x.
+    scale = ((half, 1.0), (half, 1.0), (2 * half, _DIAGONAL), (2 * half, _DIAGONAL))
+    low = torch.stack([(side.amin(-1) - more) * k for side, (more, k) in zip(low, scale, strict=True)], -1)
+    high = torch.stack([(side.amax(-1) + more) * k for side, (more, k) in zip(high, scale, strict=True)], -1)
+    mask = hit.float()
     columns, lines = mask.sum(2).cumsum(-1), mask.sum(3).cumsum(-1)
     count = columns[..., -1:]
-    middle = (torch.arange(rows, device=batch.device) + 0.5 - rows / 2) / (rows * _FILL)
-    x, y = middle.expand(rows, rows), middle[:, None].expand(rows, rows)
-    half = 0.5 / (rows * _FILL)
-    low, high = [], []
-    for axis, reach in (
-        (x, half),
-        (y, half),
-        ((x + y) * _DIAGONAL, 2 * half * _DIAGONAL),
-        ((y - x) * _DIAGONAL, 2 * half * _DIAGONAL),
-    ):
-        low.append(torch.where(mask > 0, axis, 1.0).amin((2, 3)) - reach)
-        high.append(torch.where(mask > 0, axis, -1.0).amax((2, 3)) + reach)
     part = 1 / count.clamp(min=1)
     return Silhouettes(
         radius,
         count[..., 0] / (rows * _FILL) ** 2,
-        torch.stack(low, -1),
-        torch.stack(high, -1),
+        low,
+        high,
         torch.nn.functional.pad(columns * part, (1, 0)),
         torch.nn.functional.pad(lines * part, (1, 0)),
     )
@@ -233,34 +232,35 @@ def first_fitting(shapes: Silhouettes, places: Places, overlap: float) -> tuple[
     Returns:
         The number of the first place that fits, int64 [B, N], and whether there is one, bool [B, N].
     """
-    u, v, diameter, area, allowed = places
-    tries, slots = u.shape[1:]
-    across = torch.stack([u, v, (u + v) * _DIAGONAL, (v - u) * _DIAGONAL], -1)
-    low = across + shapes.low[:, None] * diameter[..., None]  # [B, K, N, 4]
-    high = across + shapes.high[:, None] * diameter[..., None]
-    x, y, p, q = (shapes.high - shapes.low).unbind(-1)
-    fill = shapes.area / torch.minimum(x * y, p * q)  # part of the smaller box that is covered
-    earliest = torch.arange(tries, 0, -1, device=u.device)
-    firsts, found, lows, highs, areas = [], [], [], [], []
-    for slot in range(slots):
-        fits = allowed[:, :, slot]
-        lo, hi, size = low[:, :, slot], high[:, :, slot], area[:, :, slot]
-        if slot:
-            gap = torch.minimum(hi[:, :, None], torch.stack(highs, 1)[:, None]) - torch.maximum(
-                lo[:, :, None], torch.stack(lows, 1)[:, None]
-            )
-            x, y, p, q = gap.clamp(min=0).unbind(-1)
-            common = torch.minimum(x * y, p * q) * torch.maximum(fill[:, None, slot, None], fill[:, None, :slot])
-            smaller = torch.minimum(size[:, :, None], torch.stack(areas, 1)[:, None])
-            fits = fits & (common <= overlap * smaller).all(-1)
-        first = (fits * earliest).argmax(1)
-        here = fits.any(1)
-        row = first[:, None]
-        firsts.append(first)
-        found.append(here)
-        lows.append(torch.where(here[:, None], lo.gather(1, row[..., None].expand(-1, 1, 4))[:, 0], 9.0))
-        highs.append(torch.where(here[:, None], hi.gather(1, row[..., None].expand(-1, 1, 4))[:, 0], 9.0))
-        areas.append(size.gather(1, row)[:, 0])
+    # Slots first, so that those still to be placed lie in one piece: [N, B, K].
+    u, v, diameter, area, allowed = (value.permute(2, 0, 1).contiguous() for value in places)
+    across = (u, v, (u + v) * _DIAGONAL, (v - u) * _DIAGONAL)
+    lows, highs = (side.permute(2, 1, 0)[..., None] for side in (shapes.low, shapes.high))  # [4, N, B, 1]
+    low = [torch.addcmul(at, diameter, side) for at, side in zip(across, lows, strict=True)]
+    high = [torch.addcmul(at, diameter, side) for at, side in zip(across, highs, strict=True)]
+    sides = (shapes.high - shapes.low).unbind(-1)
+    # The part of the smaller of its two boxes that an object covers.
+    fill = (shapes.area / torch.minimum(sides[0] * sides[1], sides[2] * sides[3])).T[..., None]  # [N, B, 1]
+    earliest = torch.arange(u.shape[2], 0, -1, device=u.device)
+    firsts, found = [], []
+    for slot in range(u.shape[0]):
+        first = (allowed[slot] * earliest).argmax(1, keepdim=True)
+        here = allowed[slot].gather(1, first)  # [B, 1]
+        firsts.append(first[:, 0])
+        found.append(here[:, 0])
+        if slot + 1 < u.shape[0]:
+            rest = slice(slot + 1, None)
+
+            def common(axis: int, rest: slice = rest, slot: int = slot, first: Tensor = first) -> Tensor:
+                ends = high[axis][slot].gather(1, first), low[axis][slot].gather(1, first)
+                return torch.minimum(high[axis][rest], ends[0]).sub_(torch.maximum(low[axis][rest], ends[1]))
+
+            # One side of either box held at 0 is enough for no box to come out of two negative sides.
+            box = common(0).clamp_(min=0).mul_(common(1))
+            box = torch.minimum(box, common(2).clamp_(min=0).mul_(common(3)))
+            box *= torch.maximum(fill[rest], fill[slot])
+            clear = box <= torch.minimum(area[rest], area[slot].gather(1, first)).mul_(overlap)
+            allowed[rest] &= clear | ~here
     return torch.stack(firsts, 1), torch.stack(found, 1)
 
 

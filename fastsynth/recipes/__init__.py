@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastsynth.recipes.annotation_saved import annotation_saved
+from fastsynth.recipes.cut_paste import cut_paste
 from fastsynth.recipes.numbers import SOURCES, Number, Numbers, code, memory, ours, paper
 from fastsynth.recipes.recipe import OFF, Recipe
+from fastsynth.recipes.rozantsev_uav import rozantsev_uav
 from fastsynth.recipes.tobin_tabletop import tobin_tabletop
 from fastsynth.recipes.unity_eyes import unity_eyes
+from fastsynth.recipes.vending_fisheye import vending_fisheye
 
 #: Every recipe by its name.
-RECIPES: dict[str, Callable[..., Recipe]] = {"tobin_tabletop": tobin_tabletop, "unity_eyes": unity_eyes}
+RECIPES: dict[str, Callable[..., Recipe]] = {
+    "cut_paste": cut_paste,
+    "rozantsev_uav": rozantsev_uav,
+    "annotation_saved": annotation_saved,
+    "tobin_tabletop": tobin_tabletop,
+    "unity_eyes": unity_eyes,
+    "vending_fisheye": vending_fisheye,
+}
 
 __all__ = [
     "OFF",
@@ -19,10 +30,14 @@ __all__ = [
     "Number",
     "Numbers",
     "Recipe",
+    "annotation_saved",
     "code",
+    "cut_paste",
     "memory",
     "ours",
     "paper",
+    "rozantsev_uav",
     "tobin_tabletop",
     "unity_eyes",
+    "vending_fisheye",
 ]

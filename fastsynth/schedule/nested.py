@@ -156,12 +156,14 @@ class Scheduled(Choice):
         """Values [B, *shape, *event]: the last axis of the shape counts slots, all others repeat them."""
         shape = (shape,) if isinstance(shape, int) else shape
         position = self.positions(noise, shape[-1] if shape else 1)
-        position = position.view(noise.images, *(1,) * (len(shape) - 1), *shape[-1:]).expand(noise.images, *shape)
+        if not shape:
+            position = position[:, 0]
         if noise.decisions is not None:
             position = noise.decisions.decide(self, position)
         value = self.values[position]
         noise.of(self).note(value)
-        return value
+        repeated = (noise.images, *(1,) * (len(shape) - 1), *shape[-1:], *self.event)
+        return value.view(repeated).expand(noise.images, *shape, *self.event)
 
 
 class ScheduledCount(Scheduled):

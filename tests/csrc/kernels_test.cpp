@@ -79,6 +79,18 @@ void draw_scene(Way way, const World& world, int width, int height, int grid, in
   }
   run(way, d);
   if (grid == 1) draw_backward(way, world, d, rgb, results, tag);
+  Floats base(3 * pixels), gloss(2 * pixels), light(3 * pixels), specular(3 * pixels);
+  Ints materials(pixels);
+  if (grid == 1) {
+    Gbuffer g{};
+    static_cast<DrawView&>(g) = d;
+    g.base_color = base.data();
+    g.metallic_roughness = gloss.data();
+    g.irradiance = light.data();
+    g.specular = specular.data();
+    g.material_id = materials.data();
+    run(way, g);
+  }
   Draw coded = d;
   coded.rgb_float = nullptr;
   coded.rgb_byte = bytes.data();
@@ -118,6 +130,11 @@ void draw_scene(Way way, const World& world, int width, int height, int grid, in
   results.keep(tag + " normals", normals);
   results.keep(tag + " object", object);
   results.keep(tag + " uv", uv);
+  results.keep(tag + " base colour", base);
+  results.keep(tag + " metallic and roughness", gloss);
+  results.keep(tag + " irradiance", light);
+  results.keep(tag + " specular", specular);
+  results.keep(tag + " materials", materials);
   results.keep(tag + " seen", seen);
   results.keep(tag + " total", total);
   results.keep(tag + " amodal", amodal);
@@ -370,6 +387,50 @@ void deform_meshes(Way way, Results& results) {
   }
 }
 
+// Two pictures convolved with a stroke and with a square, and one blended into the other.
+void change_images(Way way, Results& results) {
+  constexpr int kImages = 2, kChannels = 2, kHeight = 13, kWidth = 21, kRadius = 2, kSide = 2 * kRadius + 1;
+  const Floats wide = random_numbers(kImages * kChannels * (kHeight + 2 * kRadius) * (kWidth + 2 * kRadius));
+  Floats kernel(kImages * kSide * kSide), out(kImages * kChannels * kHeight * kWidth);
+  for (int i = 0; i < kSide; ++i) kernel[i * kSide + kSide - 1 - i] = 0.2f;
+  for (int i = 0; i < kSide * kSide; ++i) kernel[kSide * kSide + i] = 0.04f * float(i % 3);
+  Convolve convolve{};
+  convolve.in = wide.data();
+  convolve.kernel = kernel.data();
+  convolve.images = kImages;
+  convolve.channels = kChannels;
+  convolve.height = kHeight;
+  convolve.width = kWidth;
+  convolve.radius = kRadius;
+  convolve.out = out.data();
+  run(way, convolve);
+  results.keep("convolved", out);
+  convolve_gradients(way, convolve, results);
+  const Floats source = random_numbers(out.size());
+  const Floats& target = wide;
+  Ints mask(kImages * kHeight * kWidth);
+  for (int i = 0; i < kHeight * kWidth; ++i) {
+    const int x = i % kWidth - 9, y = i / kWidth - 5;
+    mask[i] = x * x + 2 * y * y < 60;  // reaches over a border
+    mask[kHeight * kWidth + i] = i % 7 != 0 && x > 2;
+  }
+  const size_t size = size_t(PoissonView::scratch_size(kHeight, kWidth));
+  Floats scratch(kImages * kChannels * 6 * size);
+  Poisson poisson{};
+  poisson.mask = mask.data();
+  poisson.images = kImages;
+  poisson.channels = kChannels;
+  poisson.height = kHeight;
+  poisson.width = kWidth;
+  poisson.scratch = scratch.data();
+  poisson.source = source.data();
+  poisson.target = target.data();
+  poisson.out = out.data();
+  run(way, poisson);
+  results.keep("blended", out);
+  poisson_gradients(way, poisson, results);
+}
+
 Results everything(Way way, bool quick, const std::string& plant) {
   World world;
   Results results;
@@ -388,10 +449,14 @@ Results everything(Way way, bool quick, const std::string& plant) {
   stray.mesh_id[4] = 1000;
   draw_scene(way, stray, 21, 17, 1, kLambert, kToneLinear, false, results, "stray");
   World layered;
-  for (size_t i = 0; i < layered.mesh_id.size(); ++i) layered.layer.push_back(int32_t(i * 5 % 6) - 1);
-  draw_scene(way, layered, 40, 30, 1, kGgx, kToneSrgb, true, results, "layers");
+  for (size_t i = 0; i < layered.mesh_id.size(); ++i) {
+    layered.layer.push_back(int32_t(i * 5 % 6) - 1);
+    for (int k = 0; k < 12; ++k) layered.color_matrix.push_back(0.9f * (k % 5 == 0) + 0.1f * float(int(i + k) % 5 - 2));
+  }
+  draw_scene(way, layered, 40, 30, 1, kGgx, kToneSrgb, true, results, "layers, changed colours");
   draw_images(way, results);
   deform_meshes(way, results);
+  change_images(way, results);
   return results;
 }
 

@@ -1,0 +1,231 @@
+"""Hinterstoisser et al., "An Annotation Saved is an Annotation Earned": every pose in turn, before nothing but models."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastsynth import labels, procedural
+from fastsynth.assets import Assets, Material, Mesh
+from fastsynth.geometry import deg
+from fastsynth.pack import pack
+from fastsynth.random import Choice, Constant, LogUniform, Uniform, UniformRotation
+from fastsynth.randomizers import (
+    Ambient,
+    Camera,
+    Clutter,
+    FrustumPosition,
+    Limits,
+    Occluders,
+    Packed,
+    PointLight,
+    Sensor,
+)
+from fastsynth.recipes.numbers import Numbers, code, memory, ours, paper
+from fastsynth.recipes.recipe import OFF, Recipe
+from fastsynth.schedule import Nested, area_linear, views
+
+SOURCE = (
+    "Hinterstoisser, Pauly, Heibel, Marek, Bokeloh: An Annotation Saved is an Annotation Earned: Using Fully Synthetic "
+    "Training for Object Detection, ICCV workshops 2019"
+)
+
+NUMBERS = {
+    "targets": paper(64, "retail objects, each a class; stood in for by drawn products"),
+    "pool": ours(45, "models of the background where none are given; the paper has 15,000"),
+    "background_scale": paper((0.9, 1.5), "size of a background model over that of the objects"),
+    "scales": code(4, "SynthDet: steps from the largest to the smallest"),
+    "smallest": code(
+        0.5, "SynthDet: size at the last scale over that at the first; areas in between are linear (paper)"
+    ),
+    "largest": ours(0.45, "diameter of a typical object at the first scale, in image heights"),
+    "view_level": code(0, "Blender re-implementation: 12 views, the icosahedron itself"),
+    "in_plane": code(8, "Blender re-implementation"),
+    "per_image": ours((9, 11, 15, 20), "objects for each scale; paper: 8 to 9 at the largest; up to 20 is its best"),
+    "tries": memory(100, "places for each object"),
+    "truncation": paper(0.5),
+    "overlap": paper(0.3),
+    "occluder_scale": code((0.2, 0.3), "SynthDet: size of an occluder over that of the object"),
+    "occluder_probability": code(0.8, "Blender re-implementation"),
+    "lights": ours(2, "point lights"),
+    "light_place": ours((1.5, 1.0), "how far lights are to the sides and behind the camera, in object distances"),
+    "light_color": code((0.1, 1.0), "SynthDet: of each channel"),
+    "light_intensity": ours((1.0, 4.0), "on a white surface at the distance of the objects"),
+    "ambient": ours((0.15, 0.45)),
+    "noise": code((0.0, 0.02), "SynthDet: standard deviation of white noise"),
+    "blur": ours((0.0, 0.0033), "standard deviation in image heights: a third of SynthDet's largest kernel, 0.01"),
+    "fov": ours((38.0, 42.0), "vertical field of view, degrees; paper: the focal length varies"),
+    "passes": ours(4, "of the search for uncovered pixels"),
+}
+
+
+@functools.lru_cache(maxsize=2)
+def targets(count: int = 64, texture_size: int = 128) -> Assets:
+    """Products that stand in for the paper's retail objects, each a class.
+
+    Example:
+        >>> targets(3, 32).class_names
+        ('product 0', 'product 1', 'product 2')
+    """
+    kinds = 5
+    meshes = procedural.product_meshes(-(-count // kinds), seed=0, texture_size=texture_size)
+    variants = len(meshes) // kinds
+    mixed = [meshes[kind * variants + variant] for variant in range(variants) for kind in range(kinds)][:count]
+    return pack(mixed, [f"product {row}" for row in range(count)])
+
+
+@functools.lru_cache(maxsize=2)
+def pool(count: int = 45, texture_size: int = 64) -> Assets:
+    """Models that stand in for the paper's background: other products, and plain bodies with drawn patterns."""
+    rng = np.random.default_rng(1)
+    products = procedural.product_meshes(max(1, count // 15), seed=1, texture_size=texture_size)[: count // 3]
+    bodies: list[Mesh] = list(products)
+    for row in range(count - len(products)):
+        long, wide = rng.uniform(0.4, 1.0, 2)
+        body = (
+            lambda: procedural.box((1.0, wide, long)),
+            lambda: procedural.sphere(0.5, rings=10),
+            lambda: procedural.cylinder(0.5 * wide, 1.0, around=16),
+            lambda: procedural.cone(0.5, long, around=16),
+            lambda: procedural.cylinder(0.5, 0.4 * wide, around=20),
+        )[row % 5]()
+        picture = labels.pattern(rng, texture_size, row // 5)
+        material = Material(base_texture=picture, roughness=0.6)
+        bodies.append(
+            Mesh(body.vertices, body.faces, body.normals, body.uvs, materials=(material,), name=f"body {row}")
+        )
+    return pack(bodies).unlabelled()
+
+
+def annotation_saved(
+    assets: Assets | None = None,
+    background: Assets | None = None,
+    *,
+    order: str = "curriculum",
+    per_image: int | Sequence[int] | None = None,
+    background_scale: tuple[float, float] | None = None,
+    view_level: int | None = None,
+    in_plane: int | None = None,
+    rows: int = 64,
+    without: Sequence[str] = (),
+) -> Recipe:
+    """The recipe of Hinterstoisser et al. 2019: a curriculum of every object in every pose, before cluttered models.
+
+    Image i holds the next objects of the curriculum: for each scale from near to far, for each view of an icosphere,
+    for each turn in the picture, for each object. `recipe.schedule` says how many images a pass has. Objects are packed
+    at random places within the limits of overlap and truncation; behind them are models from another set, as many as it
+    takes to cover every pixel; small models hide parts of them. All three layers share noise and blur.
+
+    Args:
+        assets: Targets, each mesh a class of its own or not; by default 64 drawn products.
+        background: Models of background and occluders, without labels; by default drawn ones.
+        order: "curriculum", or "random" for objects, poses and distances that are drawn independently of one another.
+        per_image: Objects an image: one number, or one for each scale.
+        background_scale: Size of background models over that of the objects.
+        view_level: Subdivisions of the icosahedron: 12, 42, 162 views for 0, 1, 2.
+        in_plane: Turns in the picture.
+        rows: Height at which overlap and truncation are held to the pixel, even [pixels].
+        without: Axes that are off: "light_color", "light_place", "blur", "noise", "focal_length", "occluders".
+
+    Returns:
+        The recipe; `schedule` is its `Nested`.
+
+    Example:
+        >>> import fastsynth as fs
+        >>> parts = fs.procedural.products(variants=1, texture_size=32)
+        >>> recipe = annotation_saved(parts, fs.procedural.primitives())
+        >>> recipe.schedule.cells == 4 * 12 * 8 * 5
+        True
+        >>> frames = fs.render(recipe.sample(2), (48, 64), ("instance_id",))
+        >>> bool((frames.instance_id >= 0).all())
+        True
+    """
+    stated = dict(NUMBERS)
+    given = {
+        "per_image": per_image, "background_scale": background_scale, "view_level": view_level, "in_plane": in_plane
+    }  # fmt: skip
+    stated |= {name: ours(value, "as asked for") for name, value in given.items() if value is not None}
+    n = Numbers(stated)
+    if order not in ("curriculum", "random"):
+        raise ValueError(f'annotation_saved(): `order` must be "curriculum" or "random", but is {order!r}.')
+    front = targets(n["targets"]) if assets is None else assets
+    back = (pool(n["pool"]) if background is None else background).unlabelled()
+    one = Assets.concatenate([front, back.to(front.device)])
+    rows_front, rows_back = range(len(front)), range(len(front), len(one))
+
+    low, high = front.mesh_bounds[:, :3], front.mesh_bounds[:, 3:]
+    radius = float((high - low).norm(dim=-1).median()) / 2
+    narrow, wide = (deg(angle) for angle in n["fov"])
+    focal = 0.5 / float(np.tan((narrow + wide) / 4))
+    near = 2 * radius * focal / n["largest"]
+    distances = area_linear(near, n["smallest"] ** 2, n["scales"], radius)
+    # The camera stands in the origin and looks along y; z is up.
+    table = views(n["view_level"], n["in_plane"], frame=[[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+    counts = n["per_image"]
+    schedule = Nested(
+        scale=n["scales"], view=table.shape[0], in_plane=table.shape[1], object=len(front), per_image=counts
+    )
+    if order == "curriculum":
+        which, turn = schedule.choice("object", rows_front), schedule.choice(("view", "in_plane"), table.flatten(0, 1))
+        away, count = schedule.choice("scale", distances), schedule.count()
+    else:
+        which, turn = Choice(rows_front), UniformRotation()
+        away, count = (
+            Uniform(distances[0], distances[-1]),
+            Constant(max(counts) if not isinstance(counts, int) else counts),
+        )
+
+    side, behind = n["light_place"]
+    middle = float(np.mean(distances))
+    strength = [value * middle**2 for value in n["light_intensity"]]
+    lights = [
+        PointLight(
+            position=Uniform(
+                (-side * middle, -behind * middle, -side * middle), (side * middle, 0.3 * middle, side * middle)
+            ),
+            intensity=LogUniform(*strength),
+            color=Uniform((n["light_color"][0],) * 3, (n["light_color"][1],) * 3),
+        )
+        for _ in range(n["lights"])
+    ]
+    each = range(1, n["lights"] + 1)
+    recipe = Recipe(
+        "annotation_saved",
+        1,
+        SOURCE,
+        n,
+        (720, 960),
+        {
+            "light_color": {f"light.{row}.color": (1.0, 1.0, 1.0) for row in each},
+            "light_place": {f"light.{row}.position": (0.0, 0.0, side * middle) for row in each},
+            "blur": {"sensor.blur": 0.0},
+            "noise": {"sensor.noise": 0.0},
+            "focal_length": {"camera.fov": (narrow + wide) / 2},
+            "occluders": {"objects.2": OFF},
+        },
+        without,
+        camera=Camera(distance=0.0, azimuth=-np.pi / 2, elevation=0.0, fov=Uniform(narrow, wide)),
+        objects=[
+            Packed(
+                one,
+                count,
+                which,
+                FrustumPosition(away, margin=-0.05),
+                turn,
+                layer=1,
+                overlap=n["overlap"],
+                truncation=n["truncation"],
+                tries=n["tries"],
+            ),
+            Limits(n["overlap"], n["truncation"], rows=rows),
+            Occluders(one, rows_back, Uniform(*n["occluder_scale"]), n["occluder_probability"], layer=2),
+            Clutter(one, rows_back, Uniform(*n["background_scale"]), passes=n["passes"], depth=1.0, gap=0.25),
+        ],
+        light=[Ambient(Uniform(*n["ambient"])), *lights],
+        sensor=Sensor(blur=Uniform(*n["blur"]), noise=Uniform(*n["noise"]), blur_limit=n["blur"][1]),
+        shading="blinn_phong",
+    )
+    recipe.schedule = schedule  # pyright: ignore[reportAttributeAccessIssue]
+    return recipe
