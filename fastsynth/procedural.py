@@ -118,8 +118,10 @@ def tessellated(mesh: Mesh, edge: float) -> Mesh:
     cuts = int(np.ceil(np.log2(longest / edge))) if edge > 0 else 99
     if cuts > 7:
         raise ValueError(f"procedural.tessellated(): `edge` must be at least {longest / 128:g} m here, but is {edge}.")
-    columns = {name: getattr(mesh, name) for name in ("vertices", "normals", "uvs", "colors")}
-    columns = {name: np.asarray(value, np.float64) for name, value in columns.items() if value is not None}
+    given = {name: getattr(mesh, name) for name in ("vertices", "normals", "uvs", "colors")}
+    columns: dict[str, np.ndarray] = {
+        name: np.asarray(value, np.float64) for name, value in given.items() if value is not None
+    }
     faces, rows = np.asarray(mesh.faces, np.int64), mesh.face_material
     for _ in range(max(cuts, 0)):
         sides = np.sort(np.stack([faces, np.roll(faces, -1, 1)], 2).reshape(-1, 2), 1)

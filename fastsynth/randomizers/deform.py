@@ -102,9 +102,8 @@ class Deform(Randomizer):
         mesh = batch.mesh_id.clamp(0, known.shape[0] - 1).long()
         row = torch.where((batch.mesh_id >= 0) & (batch.mesh_id < known.shape[0]), known[mesh], -1)  # [B, N]
         learns = torch.is_grad_enabled() and any(value.requires_grad for value in self.deformers.parameters())
-        fused = (
-            not learns and self.normals == "exact" and all(type(d).bend is not Deformer.bend for d in self.deformers)
-        )  # type: ignore[union-attr]
+        kernels = all(getattr(type(step), "bend", None) is not Deformer.bend for step in self.deformers)
+        fused = kernels and not learns and self.normals == "exact"
         copies = (self._by_kernel if fused else self._in_torch)(batch.assets, row, noise)
         assets = tables.extended(batch.assets, row.clamp(min=0).flatten(), *copies)
         number = torch.arange(row.numel(), dtype=torch.int32, device=row.device).view(row.shape) + len(batch.assets)

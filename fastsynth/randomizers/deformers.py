@@ -20,9 +20,9 @@ _AXES = ("x", "y", "z")
 class Shape(NamedTuple):
     """The meshes that are being deformed, one for each instance, in their own frames."""
 
-    points: Tensor  #: float32 [B, N, P, 3] [m]; those beyond `count` repeat the last
+    points: Tensor  #: float32 [B, N, P, 3] [m]; those beyond `used` repeat the last
     normals: Tensor  #: unit, float32 [B, N, P, 3]
-    count: Tensor  #: points of the mesh, int64 [B, N]
+    used: Tensor  #: points of the mesh, int64 [B, N]
     low: Tensor  #: lower corner of the mesh's box at rest, float32 [B, N, 3] [m]
     high: Tensor  #: upper corner, float32 [B, N, 3] [m]
 
@@ -30,7 +30,7 @@ class Shape(NamedTuple):
 class Rest(NamedTuple):
     """What a deformer that has a kernel is told of the meshes."""
 
-    count: Tensor  #: as of `Shape`
+    used: Tensor  #: as of `Shape`
     low: Tensor  #: as of `Shape`
     high: Tensor  #: as of `Shape`
     moved_low: Tensor  #: lower corner of a box that holds all points after the steps before, float32 [B, N, 3] [m]
@@ -195,8 +195,8 @@ class Dent(Deformer):
         self, rest: Shape | Rest, noise: Noise, at: Callable[[Tensor], tuple[Tensor, Tensor]]
     ) -> tuple[Tensor, Tensor, Tensor]:
         n = rest.low.shape[1]
-        which = (noise.of(self).uniform(n, "place") * rest.count).long()
-        centre, normal = at(torch.minimum(which, rest.count - 1))
+        which = (noise.of(self).uniform(n, "place") * rest.used).long()
+        centre, normal = at(torch.minimum(which, rest.used - 1))
         x, y, z = (rest.high - rest.low).unbind(-1)
         radius = self.radius.sample(noise, n) * (x * x + y * y + z * z).sqrt() / 2
         return centre, -normal * (self.depth.sample(noise, n) * radius)[..., None], radius.clamp(min=1e-12)
@@ -252,7 +252,7 @@ class ShapeBasis(Deformer):
 
     def match(self, points: Tensor) -> None:
         """Finds the rows of the model for the vertices of the mesh as it is drawn."""
-        from scipy.spatial import cKDTree
+        from scipy.spatial import cKDTree  # type: ignore[attr-defined]
 
         distance, found = cKDTree(self.mean.double().cpu().numpy()).query(points.double().cpu().numpy())
         scale = float((self.mean.amax(0) - self.mean.amin(0)).max())

@@ -134,7 +134,7 @@ class EyeRegion(Deformer):
 
     def match(self, points: Tensor) -> None:
         """Finds the vertices of `rest` among those of the packed mesh [P, 3]."""
-        from scipy.spatial import cKDTree
+        from scipy.spatial import cKDTree  # type: ignore[attr-defined]
 
         rest, packed = self.rest().double().cpu().numpy(), points.double().cpu().numpy()
         device = self.mean.device

@@ -42,7 +42,7 @@ def cloud(rng: np.random.Generator, shape: tuple[int, int], cells: int, wrap: bo
     if wrap:
         coarse = np.concatenate([coarse, coarse[:, :1]], 1)
     fine = zoom(coarse, (shape[0] / coarse.shape[0], shape[1] / coarse.shape[1]), order=3, mode="nearest")
-    return fine[: shape[0], : shape[1]] / 0.6
+    return np.asarray(fine)[: shape[0], : shape[1]] / 0.6
 
 
 def _places(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
