@@ -88,23 +88,23 @@ class Lenses(NamedTuple):
         value = above / below
         return value, (rise - value * fall) / below
 
-    @torch.no_grad()
     def limit(self) -> Tensor:
         """Largest size of a direction that is in the picture, [B]: the edge of the image circle, or where it folds."""
-        angle = min(self.angle, _WIDEST[self.model])
-        edge = math.tan(angle) if self.radial else angle
-        lens, like = self.detach(), self.distortion
-        steps = (torch.arange(_SCANNED + 1, device=like.device) * (edge / _SCANNED)).to(like)
-        steps = steps.expand(like.shape[0], -1)
-        wide = lens.beside(steps)
-        ends = (wide.slope(steps) <= 0) | (wide.radius(steps) < 0)  # the latter behind a pole
-        first = torch.where(ends, 0, 1).cumprod(1).sum(1)  # number of the first step that is past the end
-        low, high = ((first - back).clamp(0, _SCANNED) * (edge / _SCANNED) for back in (1, 0))
-        for _ in range(_HALVED):
-            middle = (low + high) / 2
-            past = (lens.slope(middle) <= 0) | (lens.radius(middle) < 0)
-            low, high = torch.where(past, low, middle), torch.where(past, middle, high)
-        return torch.where(first > _SCANNED, edge, low)
+        with torch.no_grad():
+            angle = min(self.angle, _WIDEST[self.model])
+            edge = math.tan(angle) if self.radial else angle
+            lens, like = self.detach(), self.distortion
+            steps = (torch.arange(_SCANNED + 1, device=like.device) * (edge / _SCANNED)).to(like)
+            steps = steps.expand(like.shape[0], -1)
+            wide = lens.beside(steps)
+            ends = (wide.slope(steps) <= 0) | (wide.radius(steps) < 0)  # the latter behind a pole
+            first = torch.where(ends, 0, 1).cumprod(1).sum(1)  # number of the first step that is past the end
+            low, high = ((first - back).clamp(0, _SCANNED) * (edge / _SCANNED) for back in (1, 0))
+            for _ in range(_HALVED):
+                middle = (low + high) / 2
+                past = (lens.slope(middle) <= 0) | (lens.radius(middle) < 0)
+                low, high = torch.where(past, low, middle), torch.where(past, middle, high)
+            return torch.where(first > _SCANNED, edge, low)
 
     def invert(self, radius: Tensor, limit: Tensor) -> Tensor:
         """The size of the directions that land at this radius: Newton's method, kept between bounds that close in.
