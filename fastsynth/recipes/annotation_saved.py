@@ -1,4 +1,4 @@
-"""Hinterstoisser et al., "An Annotation Saved is an Annotation Earned": every pose in turn, before nothing but models."""
+"""Hinterstoisser et al., "An Annotation Saved is an Annotation Earned": every pose in turn, before models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from fastsynth import labels, procedural
 from fastsynth.assets import Assets, Material, Mesh
@@ -85,13 +84,13 @@ def pool(count: int = 45, texture_size: int = 64) -> Assets:
     bodies: list[Mesh] = list(products)
     for row in range(count - len(products)):
         long, wide = rng.uniform(0.4, 1.0, 2)
-        body = (
-            lambda: procedural.box((1.0, wide, long)),
-            lambda: procedural.sphere(0.5, rings=10),
-            lambda: procedural.cylinder(0.5 * wide, 1.0, around=16),
-            lambda: procedural.cone(0.5, long, around=16),
-            lambda: procedural.cylinder(0.5, 0.4 * wide, around=20),
-        )[row % 5]()
+        body = [
+            procedural.box((1.0, wide, long)),
+            procedural.sphere(0.5, rings=10),
+            procedural.cylinder(0.5 * wide, 1.0, around=16),
+            procedural.cone(0.5, long, around=16),
+            procedural.cylinder(0.5, 0.4 * wide, around=20),
+        ][row % 5]
         picture = labels.pattern(rng, texture_size, row // 5)
         material = Material(base_texture=picture, roughness=0.6)
         bodies.append(
