@@ -7,6 +7,7 @@ from fastsynth.canvas import Canvas
 from fastsynth.compose import compose
 from fastsynth.cutouts import cutout, load_cutouts
 from fastsynth.dataset import SyntheticDataset, SyntheticStream, collate
+from fastsynth.gbuffer import stack_gbuffer
 from fastsynth.geometry import Pinhole, deg
 from fastsynth.load import load_assets, load_textures
 from fastsynth.pack import pack
@@ -51,6 +52,7 @@ from fastsynth.randomizers import (
     Packed,
     PointLight,
     PointLights,
+    ProceduralTextures,
     Sensor,
     Setting,
     ShapeBasis,
@@ -107,6 +109,7 @@ __all__ = [
     "Pinhole",
     "PointLight",
     "PointLights",
+    "ProceduralTextures",
     "Randomizer",
     "Scene",
     "SceneBatch",
@@ -147,4 +150,5 @@ __all__ = [
     "render",
     "schedule",
     "search",
+    "stack_gbuffer",
 ]

@@ -30,8 +30,15 @@ OUTPUTS = (
     "object_coordinates",
     "uv",
     "semantic_id",
+    "base_color",
+    "metallic_roughness",
+    "irradiance",
+    "specular",
+    "material_id",
 )
 _COLORS = ("rgb", "radiance")
+_SURFACES = ("base_color", "metallic_roughness", "irradiance", "specular")
+_CHANNELS = {"uv": 2, "metallic_roughness": 2, "depth": 1, "distance": 1}
 
 
 def compose(
@@ -114,7 +121,10 @@ def compose(
         drawn["radiance"] = linear
         if "rgb" in outputs:
             drawn["rgb"] = develop(batch, linear, normal)
-    return {name: drawn[name] if name in _COLORS else _label(name, batch, triangle_id, seen) for name in outputs}
+    if seen is not None and any(name in _SURFACES for name in outputs):
+        looks = _of_surfaces(batch, seen, texels)
+        drawn |= {name: torch.where(seen.hit[..., None], looks[name], 0).movedim(-1, 1) for name in looks}
+    return {name: drawn[name] if name in drawn else _label(name, batch, triangle_id, seen) for name in outputs}
 
 
 def background(batch: SceneBatch, size: tuple[int, int], photo_texels: Tensor | None = None) -> Tensor:
@@ -167,17 +177,42 @@ def _world(batch: SceneBatch, seen: Seen) -> Tensor:
 
 def _radiance(batch: SceneBatch, seen: Seen, texels: Tensor | None) -> Tensor:
     """Linear radiance of what is seen, [B, H, W, 3]."""
+    surface = _surface(batch, seen, texels)
+    return shade(surface, batch, batch.shading)
+
+
+def _surface(batch: SceneBatch, seen: Seen, texels: Tensor | None, every: bool = False) -> Surface:
+    """The points that are seen, in the world."""
     position = _world(batch, seen)
     to_eye = unit(eye_position(batch.camera_from_world)[:, None, None] - position)
-    return shade(Surface(position, seen.normal, to_eye, *material(batch, seen, texels)), batch, batch.shading)
+    return Surface(position, seen.normal, to_eye, *material(batch, seen, texels, every=every))
+
+
+def _of_surfaces(batch: SceneBatch, seen: Seen, texels: Tensor | None) -> dict[str, Tensor]:
+    """What the surfaces are made of and the light that comes to them, [B, H, W, C]."""
+    surface = _surface(batch, seen, texels, every=True)
+    white = torch.ones_like(surface.base)
+    irradiance = shade(surface._replace(base=white), batch, "lambert")
+    specular = torch.zeros_like(white)
+    if batch.shading != "lambert":
+        diffuse = irradiance * surface.base * (1 - surface.metallic)
+        specular = shade(surface, batch, batch.shading) - diffuse
+    return {
+        "base_color": surface.base,
+        "metallic_roughness": torch.cat([surface.metallic, surface.roughness], -1),
+        "irradiance": irradiance,
+        "specular": specular,
+    }
 
 
 def _label(name: str, batch: SceneBatch, triangle_id: Tensor, seen: Seen | None) -> Tensor:
     """One label of :class:`~fastsynth.types.Frames`."""
     if seen is None:
-        if name == "semantic_id":
+        if name in ("semantic_id", "material_id"):
             return torch.full_like(triangle_id, -1)
-        value = batch.world_from_object.new_zeros(*triangle_id.shape, {"uv": 2, "depth": 1, "distance": 1}.get(name, 3))
+        value = batch.world_from_object.new_zeros(*triangle_id.shape, _CHANNELS.get(name, 3))
+    elif name == "material_id":
+        return torch.where(seen.hit, seen.material, -1).int()
     elif name == "semantic_id":
         classes = batch.assets.mesh_class[batch.mesh_id.clamp(min=0).flatten().long()]
         return torch.where(seen.hit, classes[seen.instance], -1)

@@ -10,6 +10,7 @@ import torch
 from fastsynth import ops
 from fastsynth.canvas import Canvas
 from fastsynth.ops.draw import ASSETS, SCENE, TEXTURES
+from fastsynth.ops.gbuffer import OUTPUTS as SURFACES
 from fastsynth.ops.rasterize import MAX_SIZE, check_size
 from fastsynth.outlines import loose_boxes
 from fastsynth.surface import clip_from_object, cofactors, determinant, eye_position
@@ -143,36 +144,51 @@ def _draw(
                 f"{list(texels.shape)}."
             )
         textures["texels"] = torch.rsub(texels.detach(), 0.5, alpha=-255.0).clamp_(0.0, 255.0).to(torch.uint8)
-    asked = dict.fromkeys(name for name in outputs if name not in _FROM_SEEN)
+    asked = dict.fromkeys(name for name in outputs if name not in (*_FROM_SEEN, *SURFACES))
+    of_surfaces = [name for name in outputs if name in SURFACES]
+    if of_surfaces:
+        asked |= dict.fromkeys(("instance_id", "triangle_id"))
     if any(name in outputs for name in _FROM_SEEN):
         asked["seen"] = None
     photos = batch.photos if batch.photos is not None else batch.assets.textures
     scene = {name: batch.mesh_id.new_empty(0) if value is None else value for name, value in _fields(batch).items()}
     traced = ()
     if "rgb" in outputs and (linear or dtype == torch.float32) and _wants_gradient(batch, texels):
+        if batch.color_matrix is not None and batch.color_matrix.requires_grad:
+            raise ValueError(
+                "render(): `color_matrix` has no gradient here, so hues and the colours of procedural textures cannot "
+                "be learned by it. Detach it, or use fastsynth.compose."
+            )
         if grid > 1:
             raise ValueError("render(): gradients are of one sample a pixel; leave `samples` at 1.")
         traced = _traced(batch, size, texels)
         asked |= dict.fromkeys(("instance_id", "triangle_id", "seen"))
     if batch.photos is None:
         scene["photo_id"] = torch.full_like(batch.photo_id, -1)
+    assets = [getattr(batch.assets, name) for name in ASSETS] + list(textures.values())
+    look = {
+        "shading": SHADINGS.index(batch.shading),
+        "tone": TONES.index(batch.tone),
+        "mips": batch.filter == "trilinear",
+        "near": batch.near,
+        "lod": batch.lod,
+    }
     drawn = ops.draw(
-        [getattr(batch.assets, name) for name in ASSETS] + list(textures.values()),
+        assets,
         list(scene.values()),
         [getattr(photos, name) for name in TEXTURES],
         size,
         tuple(asked),
         grid=grid,
         face_bits=batch.assets.face_bits,
-        shading=SHADINGS.index(batch.shading),
-        tone=TONES.index(batch.tone),
-        mips=batch.filter == "trilinear",
         linear=linear,
         dtype=torch.float32 if linear else dtype,
-        near=batch.near,
-        lod=batch.lod,
         traced=traced,
+        **look,
     )
+    if of_surfaces:
+        ids = drawn["instance_id"], drawn["triangle_id"]
+        drawn |= ops.gbuffer(assets, list(scene.values()), *ids, of_surfaces, **look)
     if "seen" in drawn:
         drawn["boxes_2d_tight"], drawn["visible_pixels"] = ops.boxes_of(drawn.pop("seen"))
     return drawn

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 #: What a label says where nothing was taken; 0 for all others.
-OUTSIDE = {"instance_id": -1, "triangle_id": -1, "semantic_id": -1}
+OUTSIDE = {"instance_id": -1, "triangle_id": -1, "semantic_id": -1, "material_id": -1}
 
 
 class Nearest:

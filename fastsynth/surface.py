@@ -310,16 +310,17 @@ class Material(NamedTuple):
     roughness: Tensor  #: [B, H, W, 1]
 
 
-def material(batch: SceneBatch, seen: Seen, texels: Tensor | None = None) -> Material:
+def material(batch: SceneBatch, seen: Seen, texels: Tensor | None = None, *, every: bool = False) -> Material:
     """Base colour, metallic and roughness at the pixels: the material's, its textures', the vertices', the instance's.
 
     Args:
         batch: What is drawn.
         seen: From :func:`see`.
         texels: As of :func:`sample`.
+        every: Metallic and roughness also for the "lambert" shading, which ignores them.
 
     Returns:
-        :class:`Material`; metallic-roughness textures are not read for the "lambert" shading, which ignores them.
+        :class:`Material`; without `every`, "lambert" does not read metallic-roughness textures.
     """
     assets = batch.assets
     decode, mips = batch.tone != "linear", batch.filter == "trilinear"
@@ -336,9 +337,13 @@ def material(batch: SceneBatch, seen: Seen, texels: Tensor | None = None) -> Mat
         rows = assets.material_textures[seen.material].long()
         row = torch.where(own == -2, -1, torch.where(own >= 0, own, rows[..., 0]))
         base = base * sample(assets.textures, row, *place, decode=decode, mips=mips, texels=texels)[..., :3]
-        if batch.shading != "lambert":
+        if every or batch.shading != "lambert":
             gloss = sample(assets.textures, rows[..., 1], *place, decode=False, mips=mips, texels=texels)
             roughness, metallic = roughness * gloss[..., 1:2], metallic * gloss[..., 2:3]
+
+    if batch.color_matrix is not None:
+        change = _rows(batch.color_matrix.flatten(0, 1), seen.instance)
+        base = (multiply(change[..., :3], base[..., None])[..., 0] + change[..., 3]).clamp(min=0)
 
     def replaced(own: Tensor, value: Tensor) -> Tensor:
         own = _rows(own.flatten(), seen.instance)[..., None]

@@ -59,6 +59,7 @@ _OPTIONAL: dict[str, tuple[str, torch.dtype]] = {
     "noise": ("B 2", _F),
     "layer": ("B N", _I),
     "distortion": ("B 8", _F),
+    "color_matrix": ("B N 3 4", _F),
 }
 
 
@@ -139,6 +140,7 @@ class SceneBatch:
     noise: Tensor | None = None
     layer: Tensor | None = None
     distortion: Tensor | None = None
+    color_matrix: Tensor | None = None
     photos: Textures | None = None
     effects: tuple[Step, ...] = ()
     params: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
@@ -172,8 +174,11 @@ class SceneBatch:
             object.__setattr__(self, name, value.contiguous() if isinstance(value, Tensor) else value)
         specs = {name: (getattr(self, name), shape, dtype) for name, (shape, dtype, _) in _FIELDS.items()}
         for name, (shape, dtype) in _OPTIONAL.items():
-            if getattr(self, name) is not None:
-                specs[name] = (getattr(self, name), shape, dtype)
+            value = getattr(self, name)
+            if value is not None:
+                value = value.contiguous() if isinstance(value, Tensor) else value
+                object.__setattr__(self, name, value)
+                specs[name] = (value, shape, dtype)
         expect("SceneBatch", **specs)
         if self.light_kind.shape[1] > MAX_LIGHTS:
             raise ValueError(f"SceneBatch: at most {MAX_LIGHTS} lights an image, but `light_kind` has {sizes['L']}.")
@@ -264,6 +269,26 @@ OUTPUTS = (
     "visible_pixels",
     "total_pixels",
     "amodal_masks",
+    "base_color",
+    "metallic_roughness",
+    "irradiance",
+    "specular",
+    "material_id",
+)
+#: What is known of the surfaces at the pixels and of the light that comes to them: ``render(..., outputs=GBUFFER)``.
+GBUFFER = (
+    "base_color",
+    "metallic_roughness",
+    "irradiance",
+    "specular",
+    "normals",
+    "depth",
+    "distance",
+    "object_coordinates",
+    "uv",
+    "instance_id",
+    "material_id",
+    "semantic_id",
 )
 
 

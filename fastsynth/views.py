@@ -219,4 +219,7 @@ def _composed(
     return torch.where(views.inside[:, None], sums[0] + sums[1] * behind, 0)
 
 
-_OF_SLOTS = ("mesh_id", "world_from_object", "base_color", "metallic", "roughness", "texture_id")
+_OF_SLOTS = (
+    *("mesh_id", "world_from_object", "base_color", "metallic", "roughness", "texture_id"),
+    *("layer", "color_matrix"),
+)

@@ -213,3 +213,7 @@ def test_layer_of_a_batch_is_checked_and_taken_along():
     with pytest.raises(ValueError, match="`layer` must have shape"):
         batch.replace(layer=batch.layer[:, :3])
     assert torch.equal(batch[1:].layer, batch.layer[1:])
+    row = torch.arange(12, dtype=torch.int32) % 3
+    spread = batch.replace(layer=row.expand(3, 12))  # one row for all images, without memory of its own
+    copied = batch.replace(layer=row.repeat(3, 1))
+    assert torch.equal(*(fs.render(it, DRAWN, ("instance_id",)).instance_id for it in (spread, copied)))

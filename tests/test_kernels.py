@@ -107,6 +107,7 @@ BUDGETS = {
     "RasterizeLayer": (120, 40),
     "TextureLookup": (72, 8),
     "Prepare": (64, 0),
+    "Gbuffer": (96, 0),
     "Blur": (60, 0),
     "TextureAdjoint": (80, 0),
     **dict.fromkeys(("TransformToVertices", "TransformToMatrices", "InterpolateAdjoint", "RasterizeAdjoint"), (64, 0)),

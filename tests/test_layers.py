@@ -22,7 +22,7 @@ LAYERS = (
     # the waist: what is drawn and what was drawn
     {"types"},
     # the two halves, which meet in the waist alone
-    {"scene", "surface", "sensor", "annotate"},
+    {"scene", "surface", "sensor", "annotate", "gbuffer"},
     {"randomizers", "shading", "canvas", "views", "schedule"},
     {"effects", "outlines"},
     {"render", "compose"},

@@ -121,6 +121,7 @@ def table():
         fs.CameraPose(fs.Pinhole.look_at(eye=(0, -1, 0.5), target=(0, 0, 0), fov=fs.deg(40))),
         fs.DirectionalLight(),
         [fs.ColorBackground(), fs.GradientBackground()],
+        fs.Materials(textures=fs.ProceduralTextures(pool=5), probability=0.5, hue=fs.Uniform(-0.5, 0.5)),
         sensor=fs.Sensor(noise=fs.Uniform(0.0, 0.02)),
         shading="blinn_phong",
         filter="bilinear",
@@ -130,7 +131,7 @@ def table():
 
 
 def plain():
-    return fs.Scene(fs.Objects(fs.procedural.primitives()))
+    return fs.Scene(fs.Objects(fs.procedural.primitives()), materials=fs.Materials(textures=fs.ProceduralTextures()))
 
 
 SCENES = {"crowd": crowd, "table": table, "plain": plain}

@@ -44,12 +44,20 @@ def draw_backward_arguments():
             0.01, 0.0)  # fmt: skip
 
 
+def gbuffer_arguments():
+    assets, scene, *_ = draw_arguments()
+    drawn = torch.ops.fastsynth.draw(*draw_arguments())
+    ids = (drawn[OUTPUTS.index(name)] for name in ("instance_id", "triangle_id"))
+    return (assets, scene, *ids, 31, 2, 0, True, 0.01, 0.0)
+
+
 FACES = torch.tensor([[0, 1, 2], [2, 1, 3]], dtype=INT)
 IDS = torch.randint(-1, 2, (2, 6, 7), generator=generator(), dtype=INT)
 # op: arguments of the registered operator
 CASES = {
     "draw": draw_arguments(),
     "draw_backward": draw_backward_arguments(),
+    "gbuffer": gbuffer_arguments(),
     "transform": (rand(5, 3), rand(2, 4, 4)),
     "rasterize": (rand(2, 4, 4) + 0.5, FACES, torch.empty(0, 2, dtype=INT), 6, 7, 0),
     "rasterize_layer": (

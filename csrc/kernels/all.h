@@ -6,6 +6,7 @@
 #include "deform.h"
 #include "draw.h"
 #include "draw_backward.h"
+#include "gbuffer.h"
 #include "image.h"
 #include "pointwise.h"
 #include "poisson.h"
@@ -18,7 +19,7 @@
 #define FS_FORWARD_KERNELS(X)                                                                \
   X(Prepare) X(LooseBoxes) X(Draw) X(SnapCorners) X(BoundRuns) X(RasterizeClip)              \
   X(RasterizeLayer) X(UniformNumbers) X(NormalNumbers) X(TransformVertices) X(Interpolate)   \
-  X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce) X(Convolve) X(Poisson) X(DeformVertices)
+  X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce) X(Convolve) X(Poisson) X(DeformVertices) X(Gbuffer)
 #define FS_BACKWARD_KERNELS(X)                                                               \
   X(DrawBackward) X(LargestMagnitude) X(SumsToFloats) X(TransformToVertices)                 \
   X(TransformToMatrices) X(RasterizeAdjoint) X(InterpolateAdjoint) X(TextureAdjoint)         \

@@ -158,6 +158,7 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
   const Vec3<Float> plain = product(vertex_color, texel);
   const Vec3<Float> of_material = spread<Float>(m), of_instance = spread<Float>(look.base_color + 4 * instance);
   s.base = product(product(of_material, of_instance), plain);
+  if (look.color_matrix) s.base = recolored(look.color_matrix + 12 * instance, s.base);
   s.normal = seen_normal(p, seen);
   Vec3<Float> to_eye = zero;
   if (placed) s.position = p.world.point(seen.position);
@@ -170,6 +171,7 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
   const Vec3<Float> grad_light = developed_backward(d, imaging, radiance, g, sums);
   Surface<Float> back{zero, zero, zero, zero, Float(0.0f), Float(0.0f)};
   shade_backward(lights, look.shading, s, grad_light, sums, back);
+  if (look.color_matrix) back.base = recolored_backward(look.color_matrix + 12 * instance, s.base, back.base);
   const Vec3<Float> grad_plain = product(back.base, product(of_material, of_instance));
   if (sums.wants(kWantLook)) {
     sums.add(kTintRow, product(product(back.base, of_material), plain));

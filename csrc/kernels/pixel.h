@@ -1,6 +1,7 @@
 // What is seen at a pixel: the surface of an instance, and the background.
 #pragma once
 
+#include "recolor.h"
 #include "scene.h"
 
 namespace fastsynth {
@@ -20,7 +21,8 @@ struct LookView {
   const float* white_balance;     // [B, 3]
   Textures photos;
   int32_t shading, tone;
-  int32_t mips;  // trilinear (1) or bilinear from level 0 (0)
+  int32_t mips;               // trilinear (1) or bilinear from level 0 (0)
+  const float* color_matrix;  // [B, N, 3, 4], or null: none
 };
 
 // Part of `texture_id` that names a row of `count`, or -1.
@@ -119,6 +121,7 @@ FS_HD Vec3<T> surface_radiance(const AssetView& assets, const LookView& look, co
     const Color<T> c = lookup.color(decode);
     s.base = {s.base.x * c.r, s.base.y * c.g, s.base.z * c.b};
   }
+  if (look.color_matrix) s.base = recolored(look.color_matrix + 12 * instance, s.base);
   if (gloss_texture >= 0) {
     const Color<T> c = sample(assets.textures, gloss_texture, uv, false, mips, active);
     s.roughness = s.roughness * c.g;

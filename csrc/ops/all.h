@@ -1,8 +1,8 @@
 // Every op of the library, for one schedule.
 #pragma once
 
-#include "draw.h"
 #include "effects.h"
+#include "gbuffer.h"
 #include "layer.h"
 #include "plain_backward.h"
 
@@ -12,6 +12,7 @@ template <class Schedule, class Library>
 void register_ops(Library& m) {
   m.impl("draw", TORCH_BOX(&draw<Schedule>));
   m.impl("draw_backward", TORCH_BOX(&draw_backward<Schedule>));
+  m.impl("gbuffer", TORCH_BOX(&gbuffer<Schedule>));
   m.impl("transform", TORCH_BOX(&transform<Schedule>));
   m.impl("rasterize", TORCH_BOX(&rasterize<Schedule>));
   m.impl("rasterize_layer", TORCH_BOX(&rasterize_layer<Schedule>));

@@ -34,7 +34,7 @@ enum Output {
 inline DrawView draw_view(const std::vector<Tensor>& assets, const std::vector<Tensor>& scene,
                           const std::vector<Tensor>& photos, int64_t face_bits, int64_t shading, int64_t tone,
                           bool mips, double near) {
-  STD_TORCH_CHECK(assets.size() == 16 && scene.size() == 20 && photos.size() == 3,
+  STD_TORCH_CHECK(assets.size() == 16 && scene.size() == 21 && photos.size() == 3,
                   "fastsynth::draw: wrong number of tensors.");
   DrawView d{};
   AssetView& a = d.assets;
@@ -80,6 +80,7 @@ inline DrawView draw_view(const std::vector<Tensor>& assets, const std::vector<T
   k.photo_crop = read<float>(scene[16]);
   k.exposure = read<float>(scene[17]);
   k.white_balance = read<float>(scene[18]);
+  k.color_matrix = read_or_null<float>(scene[20]);
   k.photos = texture_view(photos[0], photos[1], photos[2]);
   k.shading = int32_t(shading);
   k.tone = int32_t(tone);

@@ -14,6 +14,9 @@ void define_ops(Library& m) {
       "draw_backward(Tensor[] assets, Tensor[] scene, Tensor[] photos, Tensor rgb, Tensor grad, Tensor instance_id, "
       "Tensor triangle_id, Tensor seen, int wanted, int shading, int tone, bool mips, bool linear, float near, "
       "float lod) -> Tensor[]");
+  m.def(
+      "gbuffer(Tensor[] assets, Tensor[] scene, Tensor instance_id, Tensor triangle_id, int outputs, int shading, int "
+      "tone, bool mips, float near, float lod) -> Tensor[]");
   m.def("transform(Tensor vertices, Tensor matrices) -> Tensor");
   m.def("rasterize(Tensor clip, Tensor faces, Tensor ranges, int height, int width, int cull) -> Tensor[]");
   m.def(

@@ -1,7 +1,8 @@
 """Domain randomization: shapes in random textures before random patterns, under random light, seen by a noisy sensor.
 
-The recipe of Tobin et al., "Domain Randomization for Transferring Deep Neural Networks from Simulation to the Real
-World", IROS 2017: what is random in every image is what a network learns to disregard.
+Every shape has a pattern of two colours of its own; backgrounds come from a pool. The recipe of Tobin et al., "Domain
+Randomization for Transferring Deep Neural Networks from Simulation to the Real World", IROS 2017: what is random in
+every image is what a network learns to disregard.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from PIL import Image
 
 import fastsynth as fs
 
+KINDS = ("flat", "gradient", "checker", "stripes", "noise")
 patterns = fs.procedural.textures(40, size=64)
 scene = fs.Scene(
     objects=fs.Objects(
@@ -31,7 +33,9 @@ scene = fs.Scene(
         ),
     ],
     background=fs.ImageBackground(patterns),
-    materials=fs.Materials(textures=patterns, roughness=fs.Uniform(0.2, 0.9), metallic=fs.Uniform(0.0, 0.6)),
+    materials=fs.Materials(
+        textures=fs.ProceduralTextures(KINDS), roughness=fs.Uniform(0.2, 0.9), metallic=fs.Uniform(0.0, 0.6)
+    ),
     sensor=fs.Sensor(exposure=fs.Normal(0.0, 0.4), blur=fs.Uniform(0.0, 0.004), noise=fs.Uniform(0.0, 0.03)),
     shading="ggx",
 )

@@ -6,6 +6,7 @@ from fastsynth.ops.convolve import convolve
 from fastsynth.ops.deform import Bend, bend_dent, bend_lattice, bend_twist, deform
 from fastsynth.ops.draw import draw
 from fastsynth.ops.filter import blur, develop, normal
+from fastsynth.ops.gbuffer import gbuffer
 from fastsynth.ops.interpolate import interpolate
 from fastsynth.ops.peel import Layer, peel
 from fastsynth.ops.poisson import poisson
@@ -29,6 +30,7 @@ __all__ = [
     "deform",
     "develop",
     "draw",
+    "gbuffer",
     "interpolate",
     "mip_chain",
     "normal",

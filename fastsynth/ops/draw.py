@@ -23,7 +23,7 @@ SCENE: tuple[str, ...] = tuple(
     (
         "mesh_id world_from_object intrinsics camera_from_world light_kind light_position light_direction light_color "
         "light_cone ambient base_color metallic roughness texture_id background_color photo_id photo_crop exposure "
-        "white_balance layer"
+        "white_balance layer color_matrix"
     ).split()
 )
 # All of them in the words of the caller, for errors; the batch first, since its device is the one that is meant.

@@ -16,6 +16,7 @@ from fastsynth.randomizers.objects import Objects
 from fastsynth.randomizers.occluders import Occluders
 from fastsynth.randomizers.only import Only
 from fastsynth.randomizers.packing import Packed
+from fastsynth.randomizers.patterns import ProceduralTextures
 from fastsynth.randomizers.placement import FrustumPosition, OnPlane, Placement
 from fastsynth.randomizers.point_lights import PointLights
 from fastsynth.randomizers.sensor import Sensor
@@ -48,6 +49,7 @@ __all__ = [
     "Placement",
     "PointLight",
     "PointLights",
+    "ProceduralTextures",
     "Sensor",
     "ShapeBasis",
     "Setting",

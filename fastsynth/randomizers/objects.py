@@ -171,6 +171,9 @@ def append_instances(
     for name, default in materials.items():
         have = getattr(batch, name)
         fields[name] = have.new_full((batch.images, slots, *have.shape[2:]), default)
+    if batch.color_matrix is not None:
+        kept = torch.eye(3, 4, device=batch.device)
+        fields["color_matrix"] = kept.expand(batch.images, slots, 3, 4)
     if layer is not None or batch.layer is not None:
         fields["layer"] = mesh_id.new_zeros(mesh_id.shape) if layer is None else layer
         if batch.layer is None:

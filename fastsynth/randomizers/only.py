@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import torch
@@ -13,7 +14,7 @@ from fastsynth.scene import Randomizer
 from fastsynth.types import SceneBatch
 
 #: What of an instance a randomizer may change.
-_FIELDS = ("world_from_object", "base_color", "metallic", "roughness", "texture_id")
+_FIELDS = ("world_from_object", "base_color", "metallic", "roughness", "texture_id", "color_matrix")
 
 
 class Only(Randomizer):
@@ -44,8 +45,19 @@ class Only(Randomizer):
             raise ValueError(f"Only: `meshes` must hold rows of `assets.mesh_names`, but is {list(meshes)}.")
 
     def extend(self, assets: Assets) -> Assets:
-        """What the randomizer adds."""
-        return self.part.extend(assets)
+        """What the randomizer adds, and what it changes of the meshes it sees."""
+        extended = self.part.extend(assets)
+        if extended.materials is assets.materials:
+            return extended
+        materials, colors = assets.materials.clone(), assets.vertex_colors.clone()
+        for mesh in self.rows.tolist():
+            first, count = assets.meshes[mesh, :2].tolist()
+            for start, faces in assets.levels[first : first + count, 2:].tolist():
+                face = assets.faces[start : start + faces].long()
+                materials[face[:, 3]] = extended.materials[face[:, 3]]
+                if len(colors) and not len(extended.vertex_colors):
+                    colors[face[:, :3]] = 255
+        return dataclasses.replace(extended, materials=materials, vertex_colors=colors)
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Change some of the instances."""
@@ -55,5 +67,7 @@ class Only(Randomizer):
         for name in _FIELDS:
             old, new = getattr(batch, name), getattr(changed, name)
             if new is not old:
+                if old is None:  # only a change of colours may be left out
+                    old = torch.eye(3, 4, device=batch.device).expand_as(new)
                 kept[name] = torch.where(chosen.view(*chosen.shape, *(1,) * (old.ndim - 2)), new, old)
         return changed.replace(**kept)

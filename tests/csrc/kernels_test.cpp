@@ -79,6 +79,18 @@ void draw_scene(Way way, const World& world, int width, int height, int grid, in
   }
   run(way, d);
   if (grid == 1) draw_backward(way, world, d, rgb, results, tag);
+  Floats base(3 * pixels), gloss(2 * pixels), light(3 * pixels), specular(3 * pixels);
+  Ints materials(pixels);
+  if (grid == 1) {
+    Gbuffer g{};
+    static_cast<DrawView&>(g) = d;
+    g.base_color = base.data();
+    g.metallic_roughness = gloss.data();
+    g.irradiance = light.data();
+    g.specular = specular.data();
+    g.material_id = materials.data();
+    run(way, g);
+  }
   Draw coded = d;
   coded.rgb_float = nullptr;
   coded.rgb_byte = bytes.data();
@@ -118,6 +130,11 @@ void draw_scene(Way way, const World& world, int width, int height, int grid, in
   results.keep(tag + " normals", normals);
   results.keep(tag + " object", object);
   results.keep(tag + " uv", uv);
+  results.keep(tag + " base colour", base);
+  results.keep(tag + " metallic and roughness", gloss);
+  results.keep(tag + " irradiance", light);
+  results.keep(tag + " specular", specular);
+  results.keep(tag + " materials", materials);
   results.keep(tag + " seen", seen);
   results.keep(tag + " total", total);
   results.keep(tag + " amodal", amodal);
@@ -332,8 +349,11 @@ Results everything(Way way, bool quick, const std::string& plant) {
   stray.mesh_id[4] = 1000;
   draw_scene(way, stray, 21, 17, 1, kLambert, kToneLinear, false, results, "stray");
   World layered;
-  for (size_t i = 0; i < layered.mesh_id.size(); ++i) layered.layer.push_back(int32_t(i * 5 % 6) - 1);
-  draw_scene(way, layered, 40, 30, 1, kGgx, kToneSrgb, true, results, "layers");
+  for (size_t i = 0; i < layered.mesh_id.size(); ++i) {
+    layered.layer.push_back(int32_t(i * 5 % 6) - 1);
+    for (int k = 0; k < 12; ++k) layered.color_matrix.push_back(0.9f * (k % 5 == 0) + 0.1f * float(int(i + k) % 5 - 2));
+  }
+  draw_scene(way, layered, 40, 30, 1, kGgx, kToneSrgb, true, results, "layers, changed colours");
   draw_images(way, results);
   return results;
 }

@@ -20,7 +20,7 @@ struct World {
   Ints mesh_id, layer;
   Ints light_kind, texture_id, photo_id;
   Floats light_position, light_direction, light_color, light_cone, ambient, base_color, metallic, roughness;
-  Floats background, crop, exposure, white_balance;
+  Floats background, crop, exposure, white_balance, color_matrix;
   int images = 2, instances = 9;
   int max_faces = 0;
 
@@ -226,7 +226,8 @@ struct World {
             textures(),
             shading,
             tone,
-            mips};
+            mips,
+            color_matrix.empty() ? nullptr : color_matrix.data()};
   }
 };
 
