@@ -43,7 +43,7 @@ def worst(batch, size):
 
 
 def test_ten_thousand_objects_keep_the_limits():
-    scene = fs.Scene([packed(), fs.Limits(rows=64)], camera(), lod=0.0)
+    scene = fs.Scene([packed(), fs.Limits(rows=64)], camera())
     objects, seen_overlap, seen_cut, lost = 0, 0.0, 0.0, 0
     for first in range(0, 1000, 250):
         batch = scene.sample(torch.arange(250) + first, aspect=1.0)
@@ -57,8 +57,8 @@ def test_ten_thousand_objects_keep_the_limits():
 
 def test_limits_take_out_what_breaks_them_and_nothing_else():
     crowd = packed(9, (0.5, 0.5), overlap=1.0, truncation=1.0)
-    free = fs.Scene([crowd], camera(), lod=0.0).sample(64)
-    held = fs.Scene([crowd, fs.Limits(0.3, 0.5, rows=48)], camera(), lod=0.0).sample(64)
+    free = fs.Scene([crowd], camera()).sample(64)
+    held = fs.Scene([crowd, fs.Limits(0.3, 0.5, rows=48)], camera()).sample(64)
     overlap, cut, before = worst(free, (48, 48))
     kept_overlap, kept_cut, after = worst(held, (48, 48))
     assert overlap.max() > 0.6 and cut.max() > 0.6 and kept_overlap.max() <= 0.3 and kept_cut.max() <= 0.5
