@@ -134,7 +134,22 @@ def plain():
     return fs.Scene(fs.Objects(fs.procedural.primitives()), materials=fs.Materials(textures=fs.ProceduralTextures()))
 
 
-SCENES = {"crowd": crowd, "table": table, "plain": plain}
+def packed():
+    parts, order = fs.procedural.primitives(lod=False), fs.schedule.Nested((2, 3), scale=2, turn=2, kind=2)
+    kind, turn = order.choice("kind", [0, 3]), order.choice("turn", fs.schedule.views()[:2, 0])
+    ball = fs.schedule.Stratified([0.0, 1.0], [2, 1])
+    return fs.Scene(
+        [
+            fs.Packed(parts, order.count(), kind, fs.FrustumPosition(order.choice("scale", [6.0, 8.0])), turn, tries=4),
+            fs.Limits(rows=16),
+            fs.Occluders(parts, fs.schedule.Ledger(parts, [1, 2]), layer=2),
+            fs.Clutter(parts, passes=2, models=9, rows=12),
+        ],
+        light=fs.PointLight((0, 0, 3), fs.schedule.Rare([1.0, 9.0], [0.9, 0.1]), color=ball),
+    )
+
+
+SCENES = {"crowd": crowd, "table": table, "plain": plain, "packed": packed}
 scenes = pytest.mark.parametrize("make", SCENES.values(), ids=SCENES)
 
 
