@@ -6,7 +6,6 @@ import functools
 
 import pytest
 import torch
-from test_no_sync import fake_gpu, kinds
 
 import fastsynth as fs
 from fastsynth.randomizers.coverage import in_camera
@@ -159,17 +158,6 @@ def test_meshes_without_class_are_drawn_but_no_targets():
         assert (target["instance"] < 3).all() and target["labels"].max() <= 5
     clutter = frames.batch.mesh_id[:, 3:6]
     assert (clutter >= 6).all()  # one occluder for each object, none for an occluder
-
-
-def test_nothing_waits():
-    def step(scene):
-        frames = fs.render(scene.sample(3, aspect=4 / 3), (24, 32), ("rgb", "instance_id", "boxes_2d_tight"))
-        return frames.outputs
-
-    made = fs.Scene([packed(5, layer=1), fs.Limits(rows=24), fs.Occluders(products(), layer=2), fs.Clutter(products())],
-                    camera())  # fmt: skip
-    with fake_gpu(made) as scene:
-        assert kinds(step(scene)) == {"cuda"}
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ class Clutter(Randomizer):
     ) -> None:
         super().__init__()
         self.assets = assets
-        self.choice: Distribution = (
+        self.choice: Choice = (
             choice if isinstance(choice, Choice) else Choice(range(len(assets)) if choice is None else choice)
         )
         self.size: Distribution = as_distribution(Uniform(0.9, 1.5) if size is None else size, "Clutter: `size`", [()])
