@@ -74,7 +74,7 @@ def stages(recipe: Recipe, size: tuple[int, int], seconds: float) -> dict[str, f
     outputs = tuple(dict.fromkeys([*OUTPUTS, *recipe.label_outputs]))
     while time.perf_counter() - begin < seconds:
         batch = recipe.sample(range(images, images + BATCH), aspect=size[1] / size[0])
-        named = [f"{number} {step.change.__qualname__.split('.')[0]}" for number, step in enumerate(batch.effects)]
+        named = [f"{number} {_name(step)}" for number, step in enumerate(batch.effects)]
         batch = batch.replace(effects=tuple(timed(*pair) for pair in zip(batch.effects, named, strict=True)))
         start = time.perf_counter()
         inside = sum(value for name, value in spent.items() if name.startswith("effect"))
@@ -90,6 +90,12 @@ def stages(recipe: Recipe, size: tuple[int, int], seconds: float) -> dict[str, f
     for hook in hooks:
         hook.remove()
     return {name: round(1e6 * value / images, 1) for name, value in sorted(spent.items(), key=lambda item: -item[1])}
+
+
+def _name(step: fs.Step) -> str:
+    """Of the class or function that changes the picture."""
+    function = getattr(step.change, "func", step.change)
+    return getattr(function, "__qualname__", type(function).__name__).split(".")[0]
 
 
 @torch.no_grad()

@@ -33,6 +33,8 @@ from fastsynth._expect import expect
 MODELS = ("radial_tangential", "fisheye", "equidistant")
 # The widest image circle of each, half its angle [rad]. At 80 degrees the tangent is 5.7.
 _WIDEST = {"radial_tangential": math.radians(80), "fisheye": math.pi, "equidistant": math.pi}
+#: Half the angle of the image circle unless it is said [rad].
+ANGLES = {"radial_tangential": math.radians(55), "fisheye": math.pi / 2, "equidistant": math.pi / 2}
 _SCANNED, _HALVED, _STEPS = 256, 24, 24
 _ENTRIES = 1024  # of the table of a picture
 _TINY = 1e-24  # of a squared length
@@ -95,12 +97,12 @@ class Lenses(NamedTuple):
         steps = (torch.arange(_SCANNED + 1, device=like.device) * (edge / _SCANNED)).to(like)
         steps = steps.expand(like.shape[0], -1)
         wide = lens.beside(steps)
-        ends = (wide.slope(steps) <= 0) | ~(wide.radius(steps) < 1e6)
+        ends = (wide.slope(steps) <= 0) | (wide.radius(steps) < 0)  # the latter behind a pole
         first = torch.where(ends, 0, 1).cumprod(1).sum(1)  # number of the first step that is past the end
         low, high = ((first - back).clamp(0, _SCANNED) * (edge / _SCANNED) for back in (1, 0))
         for _ in range(_HALVED):
             middle = (low + high) / 2
-            past = lens.slope(middle) <= 0
+            past = (lens.slope(middle) <= 0) | (lens.radius(middle) < 0)
             low, high = torch.where(past, low, middle), torch.where(past, middle, high)
         return torch.where(first > _SCANNED, edge, low)
 

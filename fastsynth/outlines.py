@@ -49,15 +49,26 @@ def loose_boxes(batch: SceneBatch, size: tuple[int, int], draw: Draw) -> Tensor:
     axes = _facing(middle)
     low, high = _supports(batch, pose, axes, draw)
     there = (high > low).any(-1).any(-1) & (batch.mesh_id >= 0)
-    polygon = _polygon(torch.cat([high[..., 0], high[..., 1], -low[..., 0], -low[..., 1]], -1))
+    support = torch.cat([high[..., 0], high[..., 1], -low[..., 0], -low[..., 1]], -1)
+    polygon = _polygon(support)
     around = polygon.abs().amax((-1, -2)) > _AROUND
     directions = multiply(polygon, axes[..., :2, :]) + axes[..., 2:, :]
     pixels, inside = project(directions.flatten(1, 2), batch.intrinsics, lens, size)
     pixels, inside = pixels.unflatten(1, (slots, -1)), inside.unflatten(1, (slots, -1))
     box = torch.cat([pixels.amin(2), pixels.amax(2)], -1)
+    # Where the object covers a part of the circle's edge, that is part of its outline.
+    ends, there_ends = _ends(batch, size), _within(support, axes, _end_directions(batch))
+    for place, covered in zip(ends.unbind(1), there_ends.unbind(-1), strict=True):
+        wider = torch.cat(
+            [torch.minimum(box[..., :2], place[:, None]), torch.maximum(box[..., 2:], place[:, None])], -1
+        )
+        box = torch.where(covered[..., None], wider, box)
     # An object may be seen although its outline is not: when it covers the whole circle, its middle does.
     seen = inside.any(-1) | project(middle, batch.intrinsics, lens, size)[1]
     box = torch.where(around[..., None], _circle(batch, size)[:, None], box)
+    # Labels are those of a place that far from the pixel's centre.
+    off = math.sqrt(0.5) / batch.lens_detail
+    box = torch.cat([box[..., :2] - off, box[..., 2:] + off], -1)
     return torch.where((there & (seen | around))[..., None], box, 0)
 
 
@@ -109,6 +120,45 @@ def _polygon(support: Tensor) -> Tensor:
     corner = torch.stack([support * c - along * s, support * s + along * c], -1)
     part = (torch.arange(_PARTS, device=support.device) / _PARTS)[:, None]
     return torch.lerp(corner[..., None, :], corner.roll(-1, -2)[..., None, :], part).flatten(-3, -2)
+
+
+def _end_places(batch: SceneBatch) -> Tensor:
+    """The image circle's points farthest left, right, up and down, in focal lengths: [B, 4, 2]."""
+    lens = batch.lenses()
+    assert lens is not None
+    edge = lens.radius(lens.limit())
+    fx, s = batch.intrinsics[:, 0, 0], batch.intrinsics[:, 0, 1]
+    length = (fx * fx + s * s).sqrt()
+    x, y, zero = edge * fx / length, edge * s / length, torch.zeros_like(edge)
+    return torch.stack([torch.stack(pair, -1) for pair in ((-x, -y), (x, y), (zero, -edge), (zero, edge))], 1)
+
+
+def _end_directions(batch: SceneBatch) -> Tensor:
+    """Their directions, [B, 4, 3]."""
+    lens = batch.lenses()
+    assert lens is not None
+    limit = lens.limit()[:, None]
+    angle = limit.atan() if lens.radial else limit
+    x, y = _end_places(batch).unbind(-1)
+    scale = angle.sin() / (x * x + y * y).sqrt()
+    return torch.stack([x * scale, y * scale, angle.cos().expand_as(x)], -1)
+
+
+def _ends(batch: SceneBatch, size: tuple[int, int]) -> Tensor:
+    """Where they are seen, [B, 4, 2] [pixels]."""
+    lens = batch.lenses()
+    assert lens is not None
+    return project(_end_directions(batch), batch.intrinsics, lens, size)[0]
+
+
+def _within(support: Tensor, axes: Tensor, directions: Tensor) -> Tensor:
+    """Which directions [B, D, 3] lie within the polygons of supporting lines [B, N, K] of views [B, N, 3, 3]."""
+    x, y, z = multiply(axes[:, :, None], directions[:, None, :, :, None])[..., 0].unbind(-1)  # [B, N, D]
+    angle = torch.arange(support.shape[-1], device=axes.device) * (2 * math.pi / support.shape[-1])
+    ahead = z > 1e-6
+    z = torch.where(ahead, z, 1)
+    along = (x / z)[..., None] * angle.cos() + (y / z)[..., None] * angle.sin()
+    return ahead & (along <= support[:, :, None]).all(-1)
 
 
 def _circle(batch: SceneBatch, size: tuple[int, int]) -> Tensor:

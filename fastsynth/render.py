@@ -45,7 +45,8 @@ def render(
     Args:
         batch: What to draw.
         size: Height and width [pixels], each up to 8192 (times the root of ``samples``).
-        outputs: Names out of ``fastsynth.types.OUTPUTS``.
+        outputs: Names out of ``fastsynth.types.OUTPUTS``; ``fastsynth.types.GBUFFER`` is what is known of the surfaces
+            and of the light that comes to them. They are made by a pass of their own, and only where asked for.
         samples: Samples a pixel of ``rgb``: 1, 4 or 16, averaged in linear light. Labels are always those
             of the pixel centre.
         rgb_dtype: torch.float32 for [0, 1] or torch.uint8 for 0..255.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fastsynth._expect import expect
 from fastsynth.assets import Assets, Textures
-from fastsynth.lens import MODELS, Lenses
+from fastsynth.lens import ANGLES, MODELS, Lenses
 
 MAX_LIGHTS = 16
 #: Layers of instances, numbered from the back; numbers beyond are held to them.
@@ -151,8 +151,8 @@ class SceneBatch:
     filter: str = "trilinear"
     lod: float = 0.0
     lens: str | None = None
-    lens_angle: float = math.pi / 2
-    lens_detail: float = 2.0
+    lens_angle: float | None = None
+    lens_detail: float = 3.0
 
     def __post_init__(self):
         sizes = {"B": len(self.mesh_id), "N": self.mesh_id.shape[-1] if self.mesh_id.ndim == 2 else 0, "L": 0}
@@ -191,7 +191,7 @@ class SceneBatch:
             raise ValueError(f"SceneBatch: `blur_limit` must lie in [0, 0.1] image heights, but is {self.blur_limit}.")
         if self.lens is not None and self.lens not in MODELS:
             raise ValueError(f"SceneBatch: `lens` must be None or one of {MODELS}, but is {self.lens!r}.")
-        if not 0 < self.lens_angle <= MAX_LENS_ANGLE:
+        if self.lens_angle is not None and not 0 < self.lens_angle <= MAX_LENS_ANGLE:
             raise ValueError(
                 f"SceneBatch: `lens_angle`, half the angle of the image circle, must be above 0 and at most "
                 f"{MAX_LENS_ANGLE} [rad], but is {self.lens_angle}."
@@ -221,7 +221,8 @@ class SceneBatch:
         if self.lens is None:
             return None
         zero = self.intrinsics.new_zeros(self.images, 8)
-        return Lenses(self.lens, zero if self.distortion is None else self.distortion, self.lens_angle)
+        angle = ANGLES[self.lens] if self.lens_angle is None else self.lens_angle
+        return Lenses(self.lens, zero if self.distortion is None else self.distortion, angle)
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors of the batch by name, without those that were left out."""

@@ -58,12 +58,18 @@ CASES = {
     "blur": of("blur", PICTURE, torch.tensor([0.7, 2.5]), 6),
     "blur wide": of("blur", PICTURE[..., :3, :4].contiguous(), torch.tensor([4.0, 1.0]), 11),
     "blur not at all": of("blur", PICTURE, torch.tensor([0.0, 1.0]), 0),
+    "convolve": of("convolve", PICTURE, rand(2, 5, 5, seed=3) - 0.3),
+    "convolve sparse": of("convolve", PICTURE, rand(2, 7, 7, seed=3) * torch.eye(7).flip(0)),
+    "convolve a pixel": of("convolve", PICTURE, rand(2, 1, 1, seed=3)),
+    "poisson": of("poisson", PICTURE, PICTURE.flip(0), (rand(2, 11, 19, seed=4) < 0.6).int()),
+    "poisson at the border": of("poisson", PICTURE, PICTURE.flip(0), torch.ones(2, 11, 19, dtype=INT).tril(3)),
+    "poisson nowhere": of("poisson", PICTURE, PICTURE.flip(0), torch.zeros(2, 11, 19, dtype=INT)),
     "develop": of("develop", *DEVELOP, NONE, NONE, 0, False),
     "develop filmic": of("develop", *DEVELOP, *NOISE, 1, False),
     "develop linear": of("develop", *DEVELOP, *NOISE, 2, False),
     "develop noise": of("develop", *DEVELOP, *NOISE, 0, False),
 }
-ONE_OF_EACH = ("transform", "interpolate", "texture trilinear", "blur", "develop noise")
+ONE_OF_EACH = ("transform", "interpolate", "texture trilinear", "blur", "convolve", "poisson", "develop noise")
 
 
 def parts(arguments):

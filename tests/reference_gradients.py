@@ -95,6 +95,32 @@ def blur(image, sigma, radius):
     return torch.stack(out)
 
 
+def convolve(image, kernel):
+    """Valid: the picture has the margin already."""
+    pairs = zip(image, kernel, strict=True)
+    return torch.stack([F.conv2d(picture[:, None], k.flip(0, 1)[None, None])[:, 0] for picture, k in pairs])
+
+
+def poisson(source, target, mask):
+    """The linear system of all pixels, solved directly: outside the mask a pixel is the target's."""
+    images, _, h, w = source.shape
+    number = torch.arange(h * w).view(h, w)
+    out = []
+    for k in range(images):
+        inside = mask[k].flatten() != 0
+        matrix = torch.eye(h * w, dtype=source.dtype)
+        gradient = torch.zeros(h * w, h * w, dtype=source.dtype)  # of the source, to the right side
+        for p in torch.nonzero(inside).flatten().tolist():
+            y, x = divmod(p, w)
+            beside = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
+            near = [int(number[v, u]) for v, u in beside if 0 <= v < h and 0 <= u < w]
+            matrix[p, p] = gradient[p, p] = len(near)
+            matrix[p, near] = gradient[p, near] = -1
+        right = source[k].flatten(1) @ gradient.T + torch.where(inside, 0, target[k].flatten(1))
+        out.append(torch.linalg.solve(matrix, right.T).T.view(-1, h, w))
+    return torch.stack(out)
+
+
 def develop(linear, exposure, white_balance, noise, normal, tone):
     light = linear * (exposure.exp2()[:, None] * white_balance)[..., None, None]
     if noise.numel():

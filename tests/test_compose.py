@@ -289,9 +289,10 @@ def test_an_empty_picture_is_background(empty):
     drawn = compose(batch, size, nothing, nothing, OUTPUTS)
     torch.testing.assert_close(drawn["radiance"], background(batch, size).movedim(-1, 1))
     shapes = {"rgb": (3,), "normals": (3,), "object_coordinates": (3,), "uv": (2,)}
+    shapes |= {"base_color": (3,), "irradiance": (3,), "specular": (3,), "metallic_roughness": (2,)}
     for name in OUTPUTS[2:]:
         assert drawn[name].shape == (2, *shapes.get(name, ()), *size), name
-        assert (drawn[name] == (-1 if name == "semantic_id" else 0)).all(), name
+        assert (drawn[name] == (-1 if name in ("semantic_id", "material_id") else 0)).all(), name
 
 
 def test_background_runs_from_top_to_bottom():

@@ -149,7 +149,29 @@ def packed():
     )
 
 
-SCENES = {"crowd": crowd, "table": table, "plain": plain, "packed": packed}
+def fisheye():
+    lens = fs.Lens("fisheye", fs.Normal((0.02, 0.0, 0.0, 0.0), 0.01), angle=1.7)
+    return fs.Scene(
+        fs.Objects(fs.procedural.primitives(), count=2, position=fs.FrustumPosition(fs.Uniform(2.0, 5.0))),
+        fs.Camera(fov=3.0, lens=lens),
+        fs.DirectionalLight(),
+        fs.GradientBackground(),
+    )
+
+
+def wide_angle():
+    lens = fs.Lens("radial_tangential", fs.Normal((-0.2, 0.05, 0.0, 0.0), 0.01))
+    return fs.Scene(fs.Objects(fs.procedural.primitives()), fs.Camera(fov=1.2, lens=lens))
+
+
+SCENES = {
+    "crowd": crowd,
+    "table": table,
+    "plain": plain,
+    "packed": packed,
+    "fisheye": fisheye,
+    "wide_angle": wide_angle,
+}
 scenes = pytest.mark.parametrize("make", SCENES.values(), ids=SCENES)
 
 

@@ -67,6 +67,8 @@ CASES = {
     "interpolate": (rand(2, 4, 3), FACES, IDS, rand(2, 6, 7, 2) / 2),
     "texture": ([rand(1, 5, 6, 2), rand(1, 2, 3, 2)], rand(2, 3, 4, 2) * 3 - 1, rand(2, 3, 4, 4), 0, False),
     "blur": (rand(2, 3, 9, 8), torch.tensor([0.0, 1.5]), 5),
+    "convolve": (rand(2, 3, 13, 12), rand(2, 5, 5) - 0.3),
+    "poisson": (rand(2, 3, 9, 8), rand(2, 3, 9, 8) - 0.5, (rand(2, 9, 8) < 0.6).int()),
     "develop": (rand(2, 3, 4, 5), rand(2), rand(2, 3), rand(2, 2), torch.randn(2, 3, 4, 5), 0, False),
     "reduce": (IDS, 3),
     "uniform": (torch.tensor([1, 2]), 3, 4, 5),
@@ -78,6 +80,8 @@ CASES |= {
     "interpolate_backward": (rand(2, 6, 7, 3), *CASES["interpolate"], True, True),
     "texture_backward": (rand(2, 3, 4, 2), *CASES["texture"], True, True, True),
     "blur_backward": (rand(2, 3, 9, 8), *CASES["blur"], True, True),
+    "convolve_backward": (rand(2, 3, 9, 8), *CASES["convolve"], True, True),
+    "poisson_backward": (rand(2, 3, 9, 8), CASES["poisson"][2]),
     "develop_backward": (rand(2, 3, 4, 5), *CASES["develop"][:-1], True, True),
 }
 

@@ -160,6 +160,13 @@ def test_meshes_without_class_are_drawn_but_no_targets():
     assert (clutter >= 6).all()  # one occluder for each object, none for an occluder
 
 
+@pytest.mark.parametrize("part", [packed(), fs.Limits(), fs.Clutter(products())], ids=["Packed", "Limits", "Clutter"])
+def test_a_lens_is_refused(part):
+    lens = fs.Camera(fov=1.0, lens=fs.Lens("radial_tangential", (0.1, 0.0, 0.0, 0.0)))
+    with pytest.raises(ValueError, match="this one has a lens"):
+        fs.Scene([fs.Objects(products()), part] if part.assets is None else [part], lens).sample(1)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [

@@ -139,7 +139,7 @@ struct PoissonView {
                 h = length(box.height, box.y == 0, box.y + box.height == height);
     const float gap = min(2.2214415f * sqrt(1.0f / (w * w) + 1.0f / (h * h)), 1.0f);  // sqrt(1 - radius^2)
     const float square = 1.0f - gap * gap;
-    const int32_t sweeps = 8 + to_int(5.0f / gap);  // the error falls by about exp(-2 gap) a sweep
+    const int32_t sweeps = 20 + to_int(6.0f / gap);  // the error falls by about exp(-2 gap) a sweep
     float relax = 1.0f;
     for (int32_t half = 0; half < 2 * sweeps; ++half) {
       const int32_t color = half & 1;

@@ -5,9 +5,20 @@ free: :func:`warp_camera`, and the randomizers :class:`RandomAffine` and :class:
 already is resampled: :func:`warp_frames`.
 """
 
+from fastsynth.augment.boxes import jitter_boxes
 from fastsynth.augment.camera import warp_camera
 from fastsynth.augment.frames import warp_frames
 from fastsynth.augment.maps import affine, crop, invert
 from fastsynth.augment.randomizers import RandomAffine, RandomCrop, RandomWarp
 
-__all__ = ["RandomAffine", "RandomCrop", "RandomWarp", "affine", "crop", "invert", "warp_camera", "warp_frames"]
+__all__ = [
+    "RandomAffine",
+    "RandomCrop",
+    "RandomWarp",
+    "affine",
+    "crop",
+    "invert",
+    "jitter_boxes",
+    "warp_camera",
+    "warp_frames",
+]

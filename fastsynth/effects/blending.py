@@ -70,25 +70,31 @@ def moved(image: Tensor, backdrop: Tensor, mask: Tensor, kernel: Tensor) -> Tens
     return color + (1 - opacity) * backdrop
 
 
-def cloned(image: Tensor, backdrop: Tensor, mask: Tensor) -> Tensor:
+def cloned(image: Tensor, backdrop: Tensor, mask: Tensor, around: Tensor) -> Tensor:
     """The object blended into the backdrop by its gradients, see :func:`fastsynth.ops.poisson`, in [0, 1].
 
-    There is nothing of the object beyond its mask: it goes on with the colours of its outermost pixels, so that its
-    difference to what is beyond is none.
+    A photograph of the object goes on beyond its mask, and its differences across the mask's edge count: it is taken
+    to have one colour there. What the backdrop differs from that colour around the object is added to the object.
 
-    Args and returns as of :func:`feathered`.
+    Args:
+        image: The picture with the object, float32 [B, 3, H, W].
+        backdrop: The picture without, float32 [B, 3, H, W].
+        mask: The object's pixels, bool [B, H, W].
+        around: The colour around the object in its photograph, float32 [B, 3].
+
+    Returns:
+        float32 [B, 3, H, W].
 
     Example:
         >>> mask = torch.zeros(1, 6, 6).bool()
         >>> mask[:, 2:4, 2:4] = True
-        >>> dark, light = torch.full((1, 3, 6, 6), 0.25), torch.full((1, 3, 6, 6), 0.75)
-        >>> bool(cloned(torch.where(mask[:, None], dark, light), light, mask).allclose(light, atol=1e-3))
-        True
+        >>> half, dark = torch.full((1, 3, 6, 6), 0.5), torch.full((1, 3, 6, 6), 0.25)
+        >>> shown = cloned(half, dark, mask, torch.full((1, 3), 0.625))[0, 0, 2]
+        >>> [round(x, 3) for x in shown.tolist()]
+        [0.25, 0.25, 0.125, 0.125, 0.25, 0.25]
     """
-    plus = image.new_tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]]) / 5
-    color, cover = spread(image, mask, plus.expand(image.shape[0], 3, 3))
-    beyond = color / torch.where(cover > 0, cover, 1)
-    return poisson(torch.where(mask[:, None], image, beyond), backdrop, mask).clamp(0, 1)
+    source = torch.where(mask[:, None], image, around[:, :, None, None])
+    return poisson(source, backdrop, mask).clamp(0, 1)
 
 
 def outline_blurred(image: Tensor, mask: Tensor, sigma: Tensor, radius: int) -> Tensor:

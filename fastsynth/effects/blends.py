@@ -38,6 +38,7 @@ class Blend(Effect):
         angle: Its direction [rad]; any by default.
         begin: Where the motion begins, in lengths from the pixel; see :func:`fastsynth.effects.line_kernel`.
         radius: Half width of the motion's kernel [pixels]; longer motions are cut off.
+        around: Colour around the objects in their photographs, r g b or a grey, for "poisson".
 
     Example:
         >>> import fastsynth as fs
@@ -58,6 +59,7 @@ class Blend(Effect):
         angle: Any = None,
         begin: Any = -0.5,
         radius: int = 9,
+        around: Any = 0.5,
     ) -> None:
         super().__init__()
         if not isinstance(kind, Choice):
@@ -71,6 +73,7 @@ class Blend(Effect):
         self.length: Distribution = as_distribution(length, "Blend: `length`", [()])
         self.angle: Distribution = _angle(angle, "Blend: `angle`", 2 * math.pi)
         self.begin: Distribution = as_distribution(begin, "Blend: `begin`", [()])
+        self.around: Distribution = as_distribution(around, "Blend: `around`", [(), (3,)])
         sigma, reach = gaussian
         if box % 2 != 1 or not 0 < box <= 2 * MAX_RADIUS + 1:
             raise ValueError(f"Blend: `box` must be an odd number of pixels, but is {box}.")
@@ -86,7 +89,14 @@ class Blend(Effect):
         kind = self.kind.sample(noise).long()
         stroke = self.length.sample(noise), self.angle.sample(noise), self.begin.sample(noise)
         values = dict(zip(("length", "angle", "begin"), stroke, strict=True))
-        return {"kind": kind, "kernel": self.kernels[kind], **values}  # type: ignore[index]
+        around = self.around.sample(noise)
+        if self.around.event == ():
+            around = around[:, None].expand(-1, 3)
+        return self.as_kind(kind) | values | {"around": around}
+
+    def as_kind(self, kind: Tensor) -> dict[str, Tensor]:
+        """The values that a kind decides, for kinds int64 [B]."""
+        return {"kind": kind, "kernel": self.kernels[kind]}  # type: ignore[index]
 
 
 def _blend(
@@ -97,6 +107,7 @@ def _blend(
     length: Tensor,
     angle: Tensor,
     begin: Tensor,
+    around: Tensor,
     *,
     radius: int,
 ) -> Tensor:
@@ -104,7 +115,7 @@ def _blend(
     mask, backdrop = canvas.instance_id >= 0, canvas.backdrop()
     feathered = blending.feathered(image, backdrop, mask, kernel)
     solves = (kind == _POISSON)[:, None, None]
-    cloned = blending.cloned(image, backdrop, mask & solves)
+    cloned = blending.cloned(image, backdrop, mask & solves, around)
     blended = torch.where(solves[:, None], cloned, feathered)
     blended = torch.where((kind == 0)[:, None, None, None], image, blended)
     stroke = line_kernel(torch.where(kind == _MOTION, length, 0.0), angle, radius, begin)

@@ -6,13 +6,15 @@ the same bits in every batch. Angles run from the x axis (right) towards the y a
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 #: Least standard deviation across a stroke [pixels]: a thinner one would fall between the pixels.
 THINNEST = 0.4
 #: Standard deviations from the centre at which a Gaussian ends.
-REACH = 3.0
+REACH = 3.5
 
 
 def _grid(radius: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,7 +33,9 @@ def gaussian_kernel(sigma_u: Tensor, sigma_v: Tensor, alpha: Tensor, radius: int
     """A Gaussian with two widths: ``exp(-(u^2 / sigma_u^2 + v^2 / sigma_v^2) / 2)``.
 
     u runs along the direction alpha, v across it. The smaller width is held to 0.4 pixels, or to the larger one where
-    that is less: a stroke thinner than the pixels would miss them. The kernel ends at three standard deviations.
+    that is less: a stroke thinner than the pixels would miss them. The kernel ends at three and a half standard
+    deviations, and its value there is taken off everywhere, so that no pixel enters with a step and the gradient is
+    whole; that makes it 2 % narrower.
 
     Args:
         sigma_u: Standard deviation along the direction [pixels], float32 [B].
@@ -53,7 +57,8 @@ def gaussian_kernel(sigma_u: Tensor, sigma_v: Tensor, alpha: Tensor, radius: int
     cosine, sine = alpha.cos()[:, None, None], alpha.sin()[:, None, None]
     u, v = (x * cosine + y * sine) / u_width[:, None, None], (y * cosine - x * sine) / v_width[:, None, None]
     square = u * u + v * v
-    return _normalised(torch.where(square <= REACH * REACH, (-0.5 * square.clamp(max=REACH * REACH)).exp(), 0.0))
+    edge = math.exp(-0.5 * REACH * REACH)
+    return _normalised(torch.where(square < REACH * REACH, (-0.5 * square.clamp(max=REACH * REACH)).exp() - edge, 0.0))
 
 
 def line_kernel(length: Tensor, alpha: Tensor, radius: int, begin: Tensor | float = -0.5) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fastsynth.random import Noise
-from fastsynth.randomizers.coverage import alone, drawn
+from fastsynth.randomizers.coverage import alone, drawn, pinhole_only
 from fastsynth.scene import Randomizer
 from fastsynth.types import SceneBatch
 
@@ -45,6 +45,7 @@ class Limits(Randomizer):
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Empty the slots of what breaks a limit."""
+        pinhole_only("Limits", batch)
         if not batch.instances:
             return batch
         kept = self.kept(batch, noise.aspect)

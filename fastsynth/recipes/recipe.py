@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from PIL import ImageDraw
 from torch import Tensor, nn
 
 from fastsynth.random import Constant, Distribution, Noise
@@ -41,6 +42,7 @@ class Recipe(Scene):
         without: Axes that are off.
         label: What the system labels beside boxes and masks: a function of `Frames` to tensors [B, ...].
         label_outputs: Outputs of `render` that `label` reads.
+        draw: Draws those labels of an image onto its picture: a function of a pen, the frames, the labels and the row.
         target_classes: Classes that it detects; None = all that there are.
         **parts: Of the `Scene`.
 
@@ -72,13 +74,14 @@ class Recipe(Scene):
         without: Sequence[str] = (),
         label: Callable[[Frames], dict[str, Tensor]] | None = None,
         label_outputs: Sequence[str] = (),
+        draw: Callable[[ImageDraw.ImageDraw, Frames, dict[str, Tensor], int], None] | None = None,
         target_classes: Sequence[str] | None = None,
         **parts: Any,
     ) -> None:
         super().__init__(**parts)
         self.name, self.version, self.source, self.numbers, self.size = name, version, source, numbers, size
         self.axes, self.without = dict(axes), tuple(without)
-        self._label, self.label_outputs = label, tuple(label_outputs)
+        self._label, self._draw, self.label_outputs = label, draw, tuple(label_outputs)
         self.target_classes = target_classes
         for axis in self.without:
             if axis not in self.axes:
@@ -92,6 +95,11 @@ class Recipe(Scene):
     def labels(self, frames: Frames) -> dict[str, Tensor]:
         """What the system labels beside boxes and masks, [B, ...] each, by name."""
         return self._label(frames) if self._label is not None else {}
+
+    def draw_labels(self, pen: ImageDraw.ImageDraw, frames: Frames, labels: dict[str, Tensor], row: int) -> None:
+        """Draw the system's own labels of one image onto its picture, for people to look at; by default none."""
+        if self._draw is not None:
+            self._draw(pen, frames, labels, row)
 
     def table(self) -> list[tuple[str, str, str, str]]:
         """The numbers: name, value, source, note."""

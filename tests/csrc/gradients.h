@@ -142,6 +142,44 @@ inline void blur_gradients(Way way, const BlurView& forward, Results& results) {
   results.keep("gradients of sigma", sums.floats(way));
 }
 
+inline void convolve_gradients(Way way, const ConvolveView& forward, Results& results) {
+  const size_t images = size_t(forward.images), taps = size_t(forward.side() * forward.side()),
+               read = images * size_t(forward.channels * forward.in_height() * forward.in_width());
+  const Floats grad = random_numbers(images * size_t(forward.channels * forward.height * forward.width)),
+               image(forward.in, forward.in + read);
+  Floats by_image(read);
+  ConvolveAdjoint adjoint{};
+  static_cast<ConvolveView&>(adjoint) = forward;
+  adjoint.grad = grad.data();
+  adjoint.grad_in = by_image.data();
+  run(way, adjoint);
+  results.keep("gradients of what was convolved", by_image);
+  const Ints most = largest(way, image, largest(way, grad), 1);
+  Sums sums(images * taps, 1, int64_t(grad.size() / images));
+  ConvolveToKernel k{};
+  static_cast<ConvolveView&>(k) = forward;
+  k.grad = grad.data();
+  k.most = most.data();
+  k.bits = sums.bits;
+  k.bound = sums.bound.data();
+  k.sum = sums.sum.data();
+  run(way, k);
+  results.keep("gradients of the kernel", sums.floats(way));
+}
+
+inline void poisson_gradients(Way way, const PoissonView& forward, Results& results) {
+  const Floats grad = random_numbers(size_t(forward.tiles() * forward.pixels()));
+  Floats by_source(grad.size()), by_target(grad.size());
+  PoissonAdjoint k{};
+  static_cast<PoissonView&>(k) = forward;
+  k.grad = grad.data();
+  k.grad_source = by_source.data();
+  k.grad_target = by_target.data();
+  run(way, k);
+  results.keep("gradients of the source", by_source);
+  results.keep("gradients of the target", by_target);
+}
+
 inline void develop_gradients(Way way, const DevelopView& forward, Results& results) {
   const Floats grad = random_numbers(size_t(forward.images * 3 * forward.pixels));
   Floats by_light(grad.size());
