@@ -27,7 +27,7 @@ from fastsynth.randomizers import (
     Sensor,
 )
 from fastsynth.recipes.numbers import Numbers, code, memory, ours, paper
-from fastsynth.recipes.recipe import OFF, Recipe
+from fastsynth.recipes.recipe import Recipe
 from fastsynth.schedule import Nested, area_linear, views
 
 SOURCE = (
@@ -143,7 +143,7 @@ def annotation_saved(
         >>> recipe = annotation_saved(parts, fs.procedural.primitives())
         >>> recipe.schedule.cells == 4 * 12 * 8 * 5
         True
-        >>> frames = fs.render(recipe.sample(2), (48, 64), ("instance_id",))
+        >>> frames = fs.render(recipe.sample(2, aspect=64 / 48), (48, 64), ("instance_id",))
         >>> bool((frames.instance_id >= 0).all())
         True
     """
@@ -209,7 +209,7 @@ def annotation_saved(
             "noise": {"noise.sigma": 0.0},
             "hue": {"materials.part.hue": 0.0},
             "focal_length": {"camera.fov": (narrow + wide) / 2},
-            "occluders": {"objects.2": OFF},
+            "occluders": {"objects.2.probability": 0.0},
         },
         without,
         camera=Camera(distance=0.0, azimuth=-np.pi / 2, elevation=0.0, fov=Uniform(narrow, wide)),
