@@ -173,6 +173,21 @@ def skies():
     return fs.procedural.environments(2, height=16)
 
 
+def packed():
+    parts, order = fs.procedural.primitives(lod=False), fs.schedule.Nested((2, 3), scale=2, turn=2, kind=2)
+    kind, turn = order.choice("kind", [0, 3]), order.choice("turn", fs.schedule.views()[:2, 0])
+    ball = fs.schedule.Stratified([0.0, 1.0], [2, 1])
+    return fs.Scene(
+        [
+            fs.Packed(parts, order.count(), kind, fs.FrustumPosition(order.choice("scale", [6.0, 8.0])), turn, tries=4),
+            fs.Limits(rows=16),
+            fs.Occluders(parts, fs.schedule.Ledger(parts, [1, 2]), layer=2),
+            fs.Clutter(parts, passes=2, models=9, rows=12),
+        ],
+        light=fs.PointLight((0, 0, 3), fs.schedule.Rare([1.0, 9.0], [0.9, 0.1]), color=ball),
+    )
+
+
 def fisheye():
     lens = fs.Lens("fisheye", fs.Normal((0.02, 0.0, 0.0, 0.0), 0.01), angle=1.7)
     return fs.Scene(
@@ -189,6 +204,14 @@ def wide_angle():
 
 
 SCENES = {"sky": sky, "crowd": crowd, "table": table, "plain": plain, "fisheye": fisheye, "wide_angle": wide_angle}
+SCENES = {
+    "crowd": crowd,
+    "table": table,
+    "plain": plain,
+    "packed": packed,
+    "fisheye": fisheye,
+    "wide_angle": wide_angle,
+}
 scenes = pytest.mark.parametrize("make", SCENES.values(), ids=SCENES)
 
 

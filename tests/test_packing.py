@@ -6,7 +6,6 @@ import functools
 
 import pytest
 import torch
-from test_no_sync import fake_gpu, kinds
 
 import fastsynth as fs
 from fastsynth.randomizers.coverage import in_camera
@@ -43,7 +42,7 @@ def worst(batch, size):
 
 
 def test_ten_thousand_objects_keep_the_limits():
-    scene = fs.Scene([packed(), fs.Limits(rows=64)], camera(), lod=0.0)
+    scene = fs.Scene([packed(), fs.Limits(rows=64)], camera())
     objects, seen_overlap, seen_cut, lost = 0, 0.0, 0.0, 0
     for first in range(0, 1000, 250):
         batch = scene.sample(torch.arange(250) + first, aspect=1.0)
@@ -57,8 +56,8 @@ def test_ten_thousand_objects_keep_the_limits():
 
 def test_limits_take_out_what_breaks_them_and_nothing_else():
     crowd = packed(9, (0.5, 0.5), overlap=1.0, truncation=1.0)
-    free = fs.Scene([crowd], camera(), lod=0.0).sample(64)
-    held = fs.Scene([crowd, fs.Limits(0.3, 0.5, rows=48)], camera(), lod=0.0).sample(64)
+    free = fs.Scene([crowd], camera()).sample(64)
+    held = fs.Scene([crowd, fs.Limits(0.3, 0.5, rows=48)], camera()).sample(64)
     overlap, cut, before = worst(free, (48, 48))
     kept_overlap, kept_cut, after = worst(held, (48, 48))
     assert overlap.max() > 0.6 and cut.max() > 0.6 and kept_overlap.max() <= 0.3 and kept_cut.max() <= 0.5
@@ -161,15 +160,11 @@ def test_meshes_without_class_are_drawn_but_no_targets():
     assert (clutter >= 6).all()  # one occluder for each object, none for an occluder
 
 
-def test_nothing_waits():
-    def step(scene):
-        frames = fs.render(scene.sample(3, aspect=4 / 3), (24, 32), ("rgb", "instance_id", "boxes_2d_tight"))
-        return frames.outputs
-
-    made = fs.Scene([packed(5, layer=1), fs.Limits(rows=24), fs.Occluders(products(), layer=2), fs.Clutter(products())],
-                    camera())  # fmt: skip
-    with fake_gpu(made) as scene:
-        assert kinds(step(scene)) == {"cuda"}
+@pytest.mark.parametrize("part", [packed(), fs.Limits(), fs.Clutter(products())], ids=["Packed", "Limits", "Clutter"])
+def test_a_lens_is_refused(part):
+    lens = fs.Camera(fov=1.0, lens=fs.Lens("radial_tangential", (0.1, 0.0, 0.0, 0.0)))
+    with pytest.raises(ValueError, match="this one has a lens"):
+        fs.Scene([fs.Objects(products()), part] if part.assets is None else [part], lens).sample(1)
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,9 @@ def test_a_ledger_counts_in_streams_of_ranks_and_resumes():
         assert int(ledger.seen.sum()) == valid and int(ledger.drawn.sum()) == 12 * 50 * 4
         seen += ledger.seen
     assert (seen / seen.sum() * 6 - 1).abs().max() < 0.03
+    counted = ledger.seen.clone()
+    ledger.count(torch.tensor([[-1, len(parts), 0]], dtype=torch.int32), torch.ones(1, 3, dtype=torch.bool))
+    assert (ledger.seen - counted).tolist() == [1, 0, 0, 0, 0, 0]  # nothing for an empty slot, or what a scene adds
     kept = {name: value.clone() for name, value in scene.state_dict().items()}
     expected = scene.sample(8).mesh_id
     ledger.count(torch.zeros(999, 1, dtype=torch.int32), torch.ones(999, 1, dtype=torch.bool))

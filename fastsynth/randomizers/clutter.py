@@ -13,7 +13,7 @@ from fastsynth.geometry import affine, invert_rigid, multiply, transform_points
 from fastsynth.pack import pack
 from fastsynth.procedural import plane
 from fastsynth.random import Choice, Distribution, Noise, Uniform, UniformRotation, as_distribution
-from fastsynth.randomizers.coverage import alone, drawn, in_camera, on_ray, spheres
+from fastsynth.randomizers.coverage import alone, drawn, in_camera, on_ray, pinhole_only, spheres
 from fastsynth.randomizers.objects import append_instances
 from fastsynth.scene import Randomizer
 from fastsynth.types import SceneBatch
@@ -73,7 +73,7 @@ class Clutter(Randomizer):
     ) -> None:
         super().__init__()
         self.assets = assets
-        self.choice: Distribution = (
+        self.choice: Choice = (
             choice if isinstance(choice, Choice) else Choice(range(len(assets)) if choice is None else choice)
         )
         self.size: Distribution = as_distribution(Uniform(0.9, 1.5) if size is None else size, "Clutter: `size`", [()])
@@ -105,6 +105,7 @@ class Clutter(Randomizer):
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Append the models and the wall."""
+        pinhole_only("Clutter", batch)
         here = noise.of(self)
         height, width = self.rows, max(1, round(self.rows * noise.aspect))
         size, far = self._looks(batch)

@@ -49,6 +49,12 @@ def drawn(batch: SceneBatch, size: tuple[int, int], outputs: Sequence[str], lod:
     )
 
 
+def pinhole_only(name: str, batch: SceneBatch) -> None:
+    """Raise ValueError for a batch that is seen through a lens: what is drawn small here knows of none."""
+    if batch.lens is not None:
+        raise ValueError(f"{name}: lays out pictures of a pinhole camera, but this one has a lens. Give none.")
+
+
 def alone(batch: SceneBatch, mesh_id: Tensor, world_from_object: Tensor) -> SceneBatch:
     """The cameras of a batch with other instances and no lights, to be drawn small.
 

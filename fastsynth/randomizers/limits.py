@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fastsynth.random import Noise
-from fastsynth.randomizers.coverage import alone, drawn
+from fastsynth.randomizers.coverage import alone, drawn, pinhole_only
 from fastsynth.scene import Randomizer
 from fastsynth.types import SceneBatch
 
@@ -19,7 +19,7 @@ class Limits(Randomizer):
     order of their slots: one goes if the pixels that it has in common with one that stayed are more than `overlap` of
     those of the smaller of the two. What a larger picture shows beyond half a picture's breadth is not counted.
 
-    Drawn at `rows`, and at an even width, amodal masks keep both limits exactly.
+    Drawn at `rows`, and at an even width, with the same levels of detail, amodal masks keep both limits exactly.
 
     Args:
         overlap: Largest common area of two objects within the picture, as a part of the smaller one's.
@@ -45,6 +45,7 @@ class Limits(Randomizer):
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Empty the slots of what breaks a limit."""
+        pinhole_only("Limits", batch)
         if not batch.instances:
             return batch
         kept = self.kept(batch, noise.aspect)
@@ -59,10 +60,10 @@ class Limits(Randomizer):
         """
         height, width = self.rows, max(2, round(self.rows * aspect))
         bare = alone(batch, batch.mesh_id, batch.world_from_object)
-        own = drawn(bare, (height, width), ("amodal_masks", "total_pixels"), lod=0.0)
+        own = drawn(bare, (height, width), ("amodal_masks", "total_pixels"), batch.lod)
         # Twice the picture in both directions about the same centre: the same pixels in the middle, and those around.
         wide = bare.replace(intrinsics=torch.cat([batch.intrinsics[:, :2] * 0.5, batch.intrinsics[:, 2:]], 1))
-        whole = drawn(wide, (2 * height, 2 * width), ("total_pixels",), lod=0.0)["total_pixels"]
+        whole = drawn(wide, (2 * height, 2 * width), ("total_pixels",), batch.lod)["total_pixels"]
         inside, area = own["amodal_masks"].flatten(2).float(), own["total_pixels"]
         # Sums of ones, exact in any order: a matrix product may take them as it likes.
         common = inside @ inside.transpose(1, 2)

@@ -42,7 +42,7 @@ class Occluders(Randomizer):
         assets: Assets,
         choice: Any = None,
         size: Any = None,
-        probability: float = 0.8,
+        probability: Any = 0.8,
         reach: float = 0.7,
         rotation: Any = None,
         depth: float = 0.8,
@@ -59,11 +59,12 @@ class Occluders(Randomizer):
         self.rotation: Distribution = as_distribution(
             UniformRotation() if rotation is None else rotation, "Occluders: `rotation`", [(3, 3)]
         )
-        if not 0 <= probability <= 1:
+        if isinstance(probability, int | float) and not 0 <= probability <= 1:
             raise ValueError(f"Occluders: `probability` must lie in [0, 1], but is {probability}.")
+        self.probability: Distribution = as_distribution(probability, "Occluders: `probability`", [()])
         if not 0 < depth:
             raise ValueError(f"Occluders: `depth` must be above 0, but is {depth}.")
-        self.probability, self.reach, self.depth, self.layer = probability, reach, depth, layer
+        self.reach, self.depth, self.layer = reach, depth, layer
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Append a slot for every slot that the batch has."""
@@ -83,7 +84,7 @@ class Occluders(Randomizer):
         linear = self.rotation.sample(noise, slots) * scale[..., None, None]
         world = transform_points(invert_rigid(batch.camera_from_world)[:, None], place)
         pose = affine(linear, world - multiply(linear, centre[..., None])[..., 0])
-        used = objects.used & (chance < self.probability)
+        used = objects.used & (chance < self.probability.sample(noise)[:, None])
         mesh_id = torch.where(used, mesh, -1).int()
         layer = torch.full_like(mesh_id, self.layer) if self.layer else None
         return append_instances(batch, mesh_id, pose, layer)

@@ -10,7 +10,7 @@ from torch import Tensor
 from fastsynth.assets import Assets
 from fastsynth.geometry import affine, invert_rigid, multiply, transform_points
 from fastsynth.random import Noise
-from fastsynth.randomizers.coverage import drawn, length, spheres
+from fastsynth.randomizers.coverage import drawn, length, pinhole_only, spheres
 from fastsynth.randomizers.objects import Objects, append_instances
 from fastsynth.randomizers.placement import Placement
 from fastsynth.types import SceneBatch
@@ -72,6 +72,7 @@ class Packed(Objects):
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Append the slots of these objects to those that the batch has."""
+        pinhole_only("Packed", batch)
         slots = self.slots
         mesh = self.choice.sample(noise, slots)
         wanted = torch.arange(slots, device=batch.device) < self.count.sample(noise)[:, None]

@@ -1,4 +1,4 @@
-"""Hinterstoisser et al., "An Annotation Saved is an Annotation Earned": every pose in turn, before nothing but models."""
+"""Hinterstoisser et al., "An Annotation Saved is an Annotation Earned": every pose in turn, before models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from fastsynth import labels, procedural
 from fastsynth.assets import Assets, Material, Mesh
+from fastsynth.effects import GaussianNoise
 from fastsynth.geometry import deg
 from fastsynth.pack import pack
 from fastsynth.random import Choice, Constant, LogUniform, Uniform, UniformRotation
@@ -18,13 +19,15 @@ from fastsynth.randomizers import (
     Clutter,
     FrustumPosition,
     Limits,
+    Materials,
     Occluders,
+    Only,
     Packed,
     PointLight,
     Sensor,
 )
 from fastsynth.recipes.numbers import Numbers, code, memory, ours, paper
-from fastsynth.recipes.recipe import OFF, Recipe
+from fastsynth.recipes.recipe import Recipe
 from fastsynth.schedule import Nested, area_linear, views
 
 SOURCE = (
@@ -54,7 +57,8 @@ NUMBERS = {
     "light_color": code((0.1, 1.0), "SynthDet: of each channel"),
     "light_intensity": ours((1.0, 4.0), "on a white surface at the distance of the objects"),
     "ambient": ours((0.15, 0.45)),
-    "noise": code((0.0, 0.02), "SynthDet: standard deviation of white noise"),
+    "hue": paper((0.0, 1.0), "turns of the textures of background and occluders; SynthDet: up to 180 degrees"),
+    "noise": code((0.0, 0.02), "SynthDet: white noise on display values"),
     "blur": ours((0.0, 0.0033), "standard deviation in image heights: a third of SynthDet's largest kernel, 0.01"),
     "fov": ours((38.0, 42.0), "vertical field of view, degrees; paper: the focal length varies"),
     "passes": ours(4, "of the search for uncovered pixels"),
@@ -84,13 +88,13 @@ def pool(count: int = 45, texture_size: int = 64) -> Assets:
     bodies: list[Mesh] = list(products)
     for row in range(count - len(products)):
         long, wide = rng.uniform(0.4, 1.0, 2)
-        body = (
-            lambda: procedural.box((1.0, wide, long)),
-            lambda: procedural.sphere(0.5, rings=10),
-            lambda: procedural.cylinder(0.5 * wide, 1.0, around=16),
-            lambda: procedural.cone(0.5, long, around=16),
-            lambda: procedural.cylinder(0.5, 0.4 * wide, around=20),
-        )[row % 5]()
+        body = [
+            procedural.box((1.0, wide, long)),
+            procedural.sphere(0.5, rings=10),
+            procedural.cylinder(0.5 * wide, 1.0, around=16),
+            procedural.cone(0.5, long, around=16),
+            procedural.cylinder(0.5, 0.4 * wide, around=20),
+        ][row % 5]
         picture = labels.pattern(rng, texture_size, row // 5)
         material = Material(base_texture=picture, roughness=0.6)
         bodies.append(
@@ -127,7 +131,8 @@ def annotation_saved(
         view_level: Subdivisions of the icosahedron: 12, 42, 162 views for 0, 1, 2.
         in_plane: Turns in the picture.
         rows: Height at which overlap and truncation are held to the pixel, even [pixels].
-        without: Axes that are off: "light_color", "light_place", "blur", "noise", "focal_length", "occluders".
+        without: Axes that are off: "light_color", "light_place", "blur", "noise", "hue", "focal_length",
+            "occluders".
 
     Returns:
         The recipe; `schedule` is its `Nested`.
@@ -138,7 +143,7 @@ def annotation_saved(
         >>> recipe = annotation_saved(parts, fs.procedural.primitives())
         >>> recipe.schedule.cells == 4 * 12 * 8 * 5
         True
-        >>> frames = fs.render(recipe.sample(2), (48, 64), ("instance_id",))
+        >>> frames = fs.render(recipe.sample(2, aspect=64 / 48), (48, 64), ("instance_id",))
         >>> bool((frames.instance_id >= 0).all())
         True
     """
@@ -201,9 +206,10 @@ def annotation_saved(
             "light_color": {f"light.{row}.color": (1.0, 1.0, 1.0) for row in each},
             "light_place": {f"light.{row}.position": (0.0, 0.0, side * middle) for row in each},
             "blur": {"sensor.blur": 0.0},
-            "noise": {"sensor.noise": 0.0},
+            "noise": {"noise.sigma": 0.0},
+            "hue": {"materials.part.hue": 0.0},
             "focal_length": {"camera.fov": (narrow + wide) / 2},
-            "occluders": {"objects.2": OFF},
+            "occluders": {"objects.2.probability": 0.0},
         },
         without,
         camera=Camera(distance=0.0, azimuth=-np.pi / 2, elevation=0.0, fov=Uniform(narrow, wide)),
@@ -224,7 +230,9 @@ def annotation_saved(
             Clutter(one, rows_back, Uniform(*n["background_scale"]), passes=n["passes"], depth=1.0, gap=0.25),
         ],
         light=[Ambient(Uniform(*n["ambient"])), *lights],
-        sensor=Sensor(blur=Uniform(*n["blur"]), noise=Uniform(*n["noise"]), blur_limit=n["blur"][1]),
+        materials=Only(Materials(hue=Uniform(*(2 * np.pi * turn for turn in n["hue"]))), rows_back),
+        sensor=Sensor(blur=Uniform(*n["blur"]), blur_limit=n["blur"][1]),
+        noise=GaussianNoise(Uniform(*n["noise"])),
         shading="blinn_phong",
     )
     recipe.schedule = schedule  # pyright: ignore[reportAttributeAccessIssue]

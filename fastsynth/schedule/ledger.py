@@ -73,8 +73,10 @@ class Ledger(Choice):
             raise ValueError("Ledger: `mix` asks for a class that none of `meshes` has. Give it share 0.")
         chosen = torch.zeros(len(assets), dtype=torch.bool)
         chosen[self.values] = True
-        # One row more than there are classes takes in the slots of other meshes, and empty ones.
-        self.register_buffer("class_of", torch.where(chosen, belongs, classes))
+        # A class more than there are takes in the slots of other meshes, and empty ones; a mesh more stands for those
+        # that randomizers add to the scene.
+        counted = torch.where(chosen, belongs, classes)
+        self.register_buffer("class_of", torch.nn.functional.pad(counted, (0, 1), value=classes))
         self.register_buffer("sizes", sizes)
         self.register_buffer("target", target / target.sum())
         self.register_buffer("seen", torch.zeros(classes, dtype=torch.int64))
@@ -91,7 +93,8 @@ class Ledger(Choice):
             visible: Which of them the labels kept, bool [B, N].
         """
         classes = self.seen.shape[0]
-        group = torch.where(mesh_id >= 0, self.class_of[mesh_id.clamp(min=0).long()], classes).flatten()
+        row = mesh_id.long().clamp(max=self.class_of.shape[0] - 1)
+        group = self.class_of[torch.where(row >= 0, row, -1)].flatten()
         new = torch.zeros(2, classes + 1, dtype=torch.int64, device=group.device)
         new[0].scatter_add_(0, group, torch.ones_like(group))
         new[1].scatter_add_(0, group, visible.flatten().long())

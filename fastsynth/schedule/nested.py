@@ -60,6 +60,11 @@ class Nested:
             )
         self.axes = dict(axes)
         self.cells = math.prod(axes.values())
+        self._below: dict[str, int] = {}  # of each axis, the combinations of those that are faster
+        below = self.cells
+        for name, size in axes.items():
+            below //= size
+            self._below[name] = below
         if isinstance(per_image, int):
             first = 1  # nothing parts the values of the first axis: one run of cells
         share = self.cells // first
@@ -93,11 +98,9 @@ class Nested:
     def digit(self, cell: Tensor, axes: str | Sequence[str]) -> Tensor:
         """The value of one axis, or of several as one number, the last fastest: int64 as `cell`; 0 for no cell."""
         names = [axes] if isinstance(axes, str) else list(axes)
-        order = list(self.axes)
         number = torch.zeros_like(cell)
         for name in names:
-            below = math.prod(self.axes[other] for other in order[order.index(name) + 1 :])
-            number = number * self.axes[name] + cell.clamp(min=0) // below % self.axes[name]
+            number = number * self.axes[name] + cell.clamp(min=0) // self._below[name] % self.axes[name]
         return number
 
     def choice(self, axes: str | Sequence[str], values: Any) -> Scheduled:

@@ -39,7 +39,8 @@ class Rare(Choice):
         self.register_buffer("natural", as_buffer(natural))
         if self.natural.shape != self.weights.shape or not bool((self.natural >= 0).all()):
             raise ValueError(
-                f"Rare: `natural` must be one number, >= 0, for each of the {len(self.values)} values, but is {natural!r}."
+                f"Rare: `natural` must be one number, >= 0, for each of the {len(self.values)} values, but is "
+                f"{natural!r}."
             )
         if bool(((self.natural > 0) & (self.weights == 0)).any()):
             raise ValueError("Rare: a value that happens must be drawn at times: give it a weight above 0.")
