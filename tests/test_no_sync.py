@@ -203,8 +203,8 @@ def wide_angle():
     return fs.Scene(fs.Objects(fs.procedural.primitives()), fs.Camera(fov=1.2, lens=lens))
 
 
-SCENES = {"sky": sky, "crowd": crowd, "table": table, "plain": plain, "fisheye": fisheye, "wide_angle": wide_angle}
 SCENES = {
+    "sky": sky,
     "crowd": crowd,
     "table": table,
     "plain": plain,

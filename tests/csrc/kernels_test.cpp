@@ -389,50 +389,6 @@ void draw_images(Way way, Results& results) {
   results.keep("normal", normal);
 }
 
-// Two pictures convolved with a stroke and with a square, and one blended into the other.
-void change_images(Way way, Results& results) {
-  constexpr int kImages = 2, kChannels = 2, kHeight = 13, kWidth = 21, kRadius = 2, kSide = 2 * kRadius + 1;
-  const Floats wide = random_numbers(kImages * kChannels * (kHeight + 2 * kRadius) * (kWidth + 2 * kRadius));
-  Floats kernel(kImages * kSide * kSide), out(kImages * kChannels * kHeight * kWidth);
-  for (int i = 0; i < kSide; ++i) kernel[i * kSide + kSide - 1 - i] = 0.2f;
-  for (int i = 0; i < kSide * kSide; ++i) kernel[kSide * kSide + i] = 0.04f * float(i % 3);
-  Convolve convolve{};
-  convolve.in = wide.data();
-  convolve.kernel = kernel.data();
-  convolve.images = kImages;
-  convolve.channels = kChannels;
-  convolve.height = kHeight;
-  convolve.width = kWidth;
-  convolve.radius = kRadius;
-  convolve.out = out.data();
-  run(way, convolve);
-  results.keep("convolved", out);
-  convolve_gradients(way, convolve, results);
-  const Floats source = random_numbers(out.size());
-  const Floats& target = wide;
-  Ints mask(kImages * kHeight * kWidth);
-  for (int i = 0; i < kHeight * kWidth; ++i) {
-    const int x = i % kWidth - 9, y = i / kWidth - 5;
-    mask[i] = x * x + 2 * y * y < 60;  // reaches over a border
-    mask[kHeight * kWidth + i] = i % 7 != 0 && x > 2;
-  }
-  const size_t size = size_t(PoissonView::scratch_size(kHeight, kWidth));
-  Floats scratch(kImages * kChannels * 6 * size);
-  Poisson poisson{};
-  poisson.mask = mask.data();
-  poisson.images = kImages;
-  poisson.channels = kChannels;
-  poisson.height = kHeight;
-  poisson.width = kWidth;
-  poisson.scratch = scratch.data();
-  poisson.source = source.data();
-  poisson.target = target.data();
-  poisson.out = out.data();
-  run(way, poisson);
-  results.keep("blended", out);
-  poisson_gradients(way, poisson, results);
-}
-
 void deform_meshes(Way way, Results& results) {
   constexpr int kRows = 1300, kFaces = 2100, kInstances = 3, kCapacity = 1200, kFaceRows = 2090, kHull = 2;
   uint32_t state = 3;
@@ -557,8 +513,8 @@ Results everything(Way way, bool quick, const std::string& plant) {
   }
   draw_scene(way, layered, 40, 30, 1, kGgx, kToneSrgb, true, results, "layers, changed colours");
   draw_images(way, results);
-  change_images(way, results);
   deform_meshes(way, results);
+  change_images(way, results);
   return results;
 }
 
