@@ -386,7 +386,7 @@ def keypoints_2d(frames: Frames, keypoints_object: Tensor, *, tolerance: float =
     if keypoints_object.shape[: len(wanted)] != wanted:
         what = "B images and N slots" if own else f"each of the {wanted[0]} meshes of the assets"
         raise ValueError(
-            f"keypoints_2d(): `keypoints_object` must have a row for {what}, {list(wanted)} rows in all, but has shape "
+            f"keypoints_2d(): `keypoints_object` must have a row for {what}, but has shape "
             f"{list(keypoints_object.shape)}."
         )
     if not tolerance >= 0:

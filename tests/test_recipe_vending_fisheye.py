@@ -10,11 +10,6 @@ import fastsynth as fs
 SIZE = (64, 64)
 
 
-def test_numbers_are_used():
-    checks.check_numbers(fs.recipes.vending_fisheye())
-    checks.check_numbers(fs.recipes.vending_fisheye(fisheye=False))
-
-
 def test_gradients_reach_the_distributions():
     recipe = fs.recipes.vending_fisheye(without=["deformation"])
     checks.check_learns(recipe, SIZE, "camera.0.lens.distortion", "light.0.intensity", "light.1.intensity")

@@ -31,7 +31,7 @@ from fastsynth.randomizers import (
     Twist,
 )
 from fastsynth.recipes.assets_cabinet import SOFT, cabinet, packages
-from fastsynth.recipes.numbers import Numbers, ours, paper
+from fastsynth.recipes.numbers import Numbers, memory, ours, paper
 from fastsynth.recipes.recipe import OFF, Recipe
 from fastsynth.render import render
 from fastsynth.scene import Randomizer
@@ -49,7 +49,7 @@ NUMBERS = {
     "count": ours((4, 10), "packages on the shelf"),
     "scale": ours((0.72, 0.9), "of the stand-in packages; the paper scans its own"),
     "variants": ours(4, "of each kind of stand-in"),
-    "collision_free": paper(True, "random placement on the shelf (recalled from the paper)"),
+    "collision_free": memory(True, "random placement on the shelf"),
     "room": ours(1.12, "how much wider than its footprint at rest a package is kept free, as it may swell"),
     "lattice": ours((4, 0.05), "control points along a side, and their standard deviation in parts of the side"),
     "twist": ours(0.15, "standard deviation [rad]; scans are deformed at random in the paper, no model recovered"),
