@@ -250,8 +250,9 @@ def test_drawing_does_not_wait(make, samples):
 @scenes
 def test_padded_targets_do_not_wait(make):
     def targets(scene):
-        points = scene.assets.mesh_bounds[:, None, :3].expand(-1, 2, 3)
-        return fs.render(scene.sample(IMAGES), SIZE, OUTPUTS).targets(keypoints=points, **EVERY_TARGET)
+        frames = fs.render(scene.sample(IMAGES), SIZE, OUTPUTS)
+        points = frames.batch.assets.mesh_bounds[:, None, :3].expand(-1, 2, 3)
+        return frames.targets(keypoints=points, **EVERY_TARGET)
 
     with fake_gpu(make()) as scene:
         padded = targets(scene)
