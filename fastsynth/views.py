@@ -58,7 +58,8 @@ class Views:
         """One view that just holds the directions of the pixels."""
         self.sides = 0
         stretch = self.batch.lens_detail * (1.0 if lens.radial else math.tan(lens.angle) / lens.angle)
-        height, width = self.front = tuple(math.ceil(side * stretch) + 2 * self.margin for side in size)
+        height, width = (math.ceil(side * stretch) + 2 * self.margin for side in size)
+        self.front = height, width
         x, y = (line / rays[2] for line in rays[:2])
         frame = []
         for line, side in ((x.detach(), width), (y.detach(), height)):
@@ -68,7 +69,7 @@ class Views:
             focal = (side - 2 * self.margin - 1) / (high - low).clamp(min=1e-6)  # [pixels]
             frame.append((focal, side / 2 - focal * (low + high) / 2))
         (fx, cx), (fy, cy) = frame
-        self.intrinsics = (_intrinsics(fx / height, (cx - width / 2) / height, fy / height, cy / height - 0.5),)
+        self.intrinsics = [_intrinsics(fx / height, (cx - width / 2) / height, fy / height, cy / height - 0.5)]
         return x * fx[:, None, None] + cx[:, None, None], y * fy[:, None, None] + cy[:, None, None]
 
     def _faces(self, rays: list[Tensor], lens: Lenses, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -86,7 +87,7 @@ class Views:
         self.row = self.margin + focal  # of y = 0
         down = self.row / tall - 0.5
         self.focal = focal
-        self.intrinsics = front, _intrinsics(*(one * value for value in (focal / tall, 0.0, focal / tall, down)))
+        self.intrinsics = [front, _intrinsics(*(one * value for value in (focal / tall, 0.0, focal / tall, down)))]
         x, y, z = rays
         across = x.abs() >= y.abs()
         long = torch.where(across, x.abs(), y.abs())

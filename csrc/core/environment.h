@@ -14,8 +14,8 @@ constexpr int kReflectanceSide = 32, kMostGlossLevels = 16;
 
 // The panorama around one image.
 struct Environment {
-  const float* texels;       // [T, 4] of this panorama, or null
-  const float* reflectance;  // [32, 32, 4] by n.v and roughness: factor of F0, what is added
+  const float* texels;           // [T, 4] of this panorama, or null
+  const float* reflectance;      // [32, 32, 4] by n.v and roughness: factor of F0, what is added
   const int32_t *first, *sides;  // [16] first texel of each level, and texels along its side without the border
   int32_t levels;
   float scale, cosine, sine;  // of the radiance; of the turn about z

@@ -44,7 +44,8 @@ FS_APART void mirrored_backward(const Environment& e, int row, const Surface<T>&
   // Where a table or the levels end they are held.
   const T end = T(float(kReflectanceSide - 1));
   const auto free_x = (m.table.x > zero) & (m.table.x < end), free_y = (m.table.y > zero) & (m.table.y < end);
-  back.n_v = back.n_v + select(free_x, by_factor * m.table.by_x(m.table.factor) + all * m.table.by_x(m.table.added), zero);
+  back.n_v =
+      back.n_v + select(free_x, by_factor * m.table.by_x(m.table.factor) + all * m.table.by_x(m.table.added), zero);
   back.rough =
       back.rough + select(free_y, by_factor * m.table.by_y(m.table.factor) + all * m.table.by_y(m.table.added), zero);
   const Vec3<T> scaled = grad_light * T(e.scale);
@@ -52,8 +53,7 @@ FS_APART void mirrored_backward(const Environment& e, int row, const Surface<T>&
   T fine_a, fine_b, coarse_a, coarse_b, grad_cosine(0.0f), grad_sine(0.0f);
   m.fine.slope(scaled * (T(1.0f) - m.part), fine_a, fine_b);
   m.coarse.slope(scaled * m.part, coarse_a, coarse_b);
-  const Vec3<T> grad_d =
-      m.at.backward(e, m.direction, fine_a + coarse_a, fine_b + coarse_b, grad_cosine, grad_sine);
+  const Vec3<T> grad_d = m.at.backward(e, m.direction, fine_a + coarse_a, fine_b + coarse_b, grad_cosine, grad_sine);
   if (sums.wants(kWantEnvironment)) add_environment(e, row, m.light, grad_light, grad_cosine, grad_sine, sums);
   back.alpha = back.alpha + dot(grad_d, s.normal - m.away);
   const Vec3<T> grad_away = grad_d * (T(1.0f) - gloss.alpha);

@@ -145,8 +145,8 @@ FS_HD Vec3<T> around_backward(const Lights& lights, const Surface<T>& s, const G
 // Of shade_white times the base colour, or of shade_glossy. Adds to `sums` and to the gradient of the surface. What
 // keeps light off is taken as a constant.
 template <class T, class M, class L>
-FS_APART void shade_backward(const L& lights, int shading, const Surface<T>& s, Vec3<T> grad,
-                             const RowSums<T, M>& sums, Surface<T>& grad_s) {
+FS_APART void shade_backward(const L& lights, int shading, const Surface<T>& s, Vec3<T> grad, const RowSums<T, M>& sums,
+                             Surface<T>& grad_s) {
   const T zero(0.0f), one(1.0f);
   const Vec3<T> around = reflected_ambient(lights, s.normal), none = zero_vector<T>();
   if (shading == kLambert) {

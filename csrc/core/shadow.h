@@ -33,12 +33,12 @@ struct Shadows {
 };
 
 constexpr int kSearchTaps = 24, kFilterTaps = 48;
-constexpr float kNormalOffset = 0.5f;      // [texels] from the surface
-constexpr float kDepthOffset = 0.75f;       // [texels] towards the light: where surfaces meet, one stands before the other
-constexpr float kLeastFilter = 1.0f;       // [texels] radius of the filter
-constexpr float kMostSearch = 0.125f;      // [sides of the map] radius of the search
-constexpr float kGrazingShadow = 0.1f;     // cosine from which on a surface's plane is followed no further
-constexpr float kShadowRounding = 2e-6f;   // of a depth
+constexpr float kNormalOffset = 0.5f;   // [texels] from the surface
+constexpr float kDepthOffset = 0.75f;   // [texels] towards the light: where surfaces meet, one stands before the other
+constexpr float kLeastFilter = 1.0f;    // [texels] radius of the filter
+constexpr float kMostSearch = 0.125f;   // [sides of the map] radius of the search
+constexpr float kGrazingShadow = 0.1f;  // cosine from which on a surface's plane is followed no further
+constexpr float kShadowRounding = 2e-6f;  // of a depth
 
 // A point and the plane through it as a light's camera sees them.
 template <class T>

@@ -138,7 +138,8 @@ struct ConvolveToKernel : ConvolveView {
     tile.for_groups(channels * height, width, [&](int32_t row, Int x, Mask active) {
       const int32_t c = row / height, y = row % height;
       const float* g = grad + (image * channels * height + row) * width;
-      const float* from = in + ((image * channels + c) * in_height() + y + 2 * radius - j) * in_width() + 2 * radius - i;
+      const float* from =
+          in + ((image * channels + c) * in_height() + y + 2 * radius - j) * in_width() + 2 * radius - i;
       mine[0].add(load_run(g, x, active) * load_run(from, x, active) * unit, active);
     });
     add_sums(tile, shared.sum, mine, [&](int32_t) { return sum + tile.index; });

@@ -33,7 +33,7 @@ struct DeformVertices : ItemKernel<1024> {
   const int32_t* first;      // [I], row_stride apart: rows of vertex_data where the instances' vertices begin
   const int32_t* count;      // [I], row_stride apart: how many there are; copies beyond are zeros
   int32_t row_stride;
-  const float* numbers;      // [I, S]
+  const float* numbers;  // [I, S]
   DeformStep steps[kDeformSteps];
   int64_t instances;
   int32_t vertices, capacity, each;  // V, copies of an instance, S
@@ -51,9 +51,8 @@ struct DeformVertices : ItemKernel<1024> {
     using Mask = typename Tile::Mask;
     if (tile.index < tiles_for(before)) {
       const int64_t from = 8 * tile.index * kItems;
-      tile.for_each(int32_t(min(8 * int64_t(before) - from, int64_t(8 * kItems))), [&](Int i, Mask active) {
-        scatter(out + from, i, gather(vertex_data + from, i, active), active);
-      });
+      tile.for_each(int32_t(min(8 * int64_t(before) - from, int64_t(8 * kItems))),
+                    [&](Int i, Mask active) { scatter(out + from, i, gather(vertex_data + from, i, active), active); });
       return;
     }
     const int64_t number = tile.index - tiles_for(before), instance = number / parts();
@@ -200,7 +199,8 @@ struct DeformVertices : ItemKernel<1024> {
     const Float r = bounded - whole * Float(1.5703125f) - whole * Float(4.837512969970703125e-4f) -
                     whole * Float(7.549789948768648e-8f);
     const Float q = r * r;
-    const Float s = ((Float(-1.9515295891e-4f) * q + Float(8.3321608736e-3f)) * q - Float(1.6666654611e-1f)) * q * r + r;
+    const Float s =
+        ((Float(-1.9515295891e-4f) * q + Float(8.3321608736e-3f)) * q - Float(1.6666654611e-1f)) * q * r + r;
     const Float c =
         ((Float(2.443315711809948e-5f) * q - Float(1.388731625493765e-3f)) * q + Float(4.166664568298827e-2f)) * q * q -
         q * Float(0.5f) + Float(1.0f);
@@ -238,9 +238,8 @@ struct CopyFaces : ItemKernel<2048> {
     using Mask = typename Tile::Mask;
     if (tile.index < tiles_for(face_count)) {
       const int64_t from = 4 * tile.index * kItems;
-      tile.for_each(int32_t(min(4 * int64_t(face_count) - from, int64_t(4 * kItems))), [&](Int i, Mask active) {
-        scatter(out + from, i, gather(faces + from, i, active), active);
-      });
+      tile.for_each(int32_t(min(4 * int64_t(face_count) - from, int64_t(4 * kItems))),
+                    [&](Int i, Mask active) { scatter(out + from, i, gather(faces + from, i, active), active); });
       return;
     }
     const int64_t number = tile.index - tiles_for(face_count), instance = number / parts();
@@ -275,7 +274,7 @@ struct BoundPlaces {
   int32_t row_stride;
   int64_t instances;
   int32_t capacity;  // P >= 1
-  float* box;     // [I, 6]
+  float* box;        // [I, 6]
 
   FS_HD int64_t tiles() const { return instances; }
   template <class Tile>

@@ -29,7 +29,13 @@ struct LightingView {
   FS_KERNEL Environment environment(int64_t image) const {
     const int32_t row = panoramas > 0 ? valid_row(panorama[image], panoramas) : -1;
     if (row < 0) return {};
-    return {texels + 4 * texels_each * row, reflectance, first, sides, levels, scale[image], turn[2 * image],
+    return {texels + 4 * texels_each * row,
+            reflectance,
+            first,
+            sides,
+            levels,
+            scale[image],
+            turn[2 * image],
             turn[2 * image + 1]};
   }
 };
@@ -108,7 +114,8 @@ struct DrawLit : DrawView {
       const Position<Tile> at(pixels, in_x, in_y);
       Vec3<Float> sum = zero_vector<Float>();
       for (int32_t sample = 0; sample < grid * grid; ++sample) {
-        const Int x = multiply(at.x, Int(grid)) + Int(sample % grid), y = multiply(at.y, Int(grid)) + Int(sample / grid);
+        const Int x = multiply(at.x, Int(grid)) + Int(sample % grid),
+                  y = multiply(at.y, Int(grid)) + Int(sample / grid);
         const Int number = multiply(y, Int(width)) + x;
         const Int slot = select(at.inside, gather(instances, number, at.inside), Int(-1));
         const Int face = gather(faces, number, at.inside);

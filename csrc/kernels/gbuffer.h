@@ -11,10 +11,10 @@ namespace fastsynth {
 
 // Outputs, null where not asked for.
 struct GbufferView : DrawView {
-  float* base_color;            // [B, 3, H, W] linear
-  float* metallic_roughness;    // [B, 2, H, W]
+  float* base_color;             // [B, 3, H, W] linear
+  float* metallic_roughness;     // [B, 2, H, W]
   float *irradiance, *specular;  // [B, 3, H, W]
-  int32_t* material_id;         // [B, H, W]
+  int32_t* material_id;          // [B, H, W]
 };
 
 // The surface at a hit. The instance and its material are the same in all lanes. See surface_radiance().
@@ -95,8 +95,8 @@ struct Gbuffer : GbufferView {
     tile.begin_strips(shared.strip);
     tile.sync();
     tile.for_blocks(
-        shared.strip, Tile::kSide, width - frame.left, height - frame.top,
-        [](typename Tile::Int) { return false; }, [](int32_t, int32_t, int32_t, int32_t) {},
+        shared.strip, Tile::kSide, width - frame.left, height - frame.top, [](typename Tile::Int) { return false; },
+        [](int32_t, int32_t, int32_t, int32_t) {},
         [&](typename Tile::Int, int32_t in_x, int32_t in_y) {
           block(tile, shared, image, lights, eye, Position<Tile>(frame, in_x, in_y));
         });

@@ -108,8 +108,8 @@ FS_KERNEL Vec3<typename Tile::Float> normal_backward(const Prepared& p, Vec3<typ
 // gradient in clip space it returns. The forward part is surface_radiance()'s.
 template <class Tile, class L>
 FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradients& d, const Imaging& imaging,
-                                                  int64_t instance, int32_t material, const L& lights,
-                                                  const Eye& eye, const Prepared& p, const MetFace<Tile>& met,
+                                                  int64_t instance, int32_t material, const L& lights, const Eye& eye,
+                                                  const Prepared& p, const MetFace<Tile>& met,
                                                   Vec3<typename Tile::Float> g,
                                                   const RowSums<typename Tile::Float, typename Tile::Mask>& sums) {
   using Float = typename Tile::Float;

@@ -21,8 +21,8 @@ struct PoissonView {
   static constexpr int kPad = 16;  // zeros behind a row, which the next begins after: rows are aligned
   template <class Tile>
   struct Shared {
-    int32_t box[4];  // least x, least y, largest x, largest y
-    int32_t inside;  // pixels
+    int32_t box[4];      // least x, least y, largest x, largest y
+    int32_t inside;      // pixels
     int32_t longest[2];  // run of the mask's pixels in a row, in a column; see longest_runs()
   };
   template <class Tile>
@@ -138,8 +138,8 @@ struct PoissonView {
         const int32_t at_y = box.y + y;
         const Mask there = active & (x < Int(box.x + box.width));
         const Mask inside = there & (gather(in + int64_t{at_y} * width, x, there) != Int(0));
-        const Float beside = select(x > Int(0), Float(1.0f), Float(0.0f)) +
-                             select(x < Int(width - 1), Float(1.0f), Float(0.0f));
+        const Float beside =
+            select(x > Int(0), Float(1.0f), Float(0.0f)) + select(x < Int(width - 1), Float(1.0f), Float(0.0f));
         const Float degree = beside + Float((at_y > 0 ? 1.0f : 0.0f) + (at_y < height - 1 ? 1.0f : 0.0f));
         const int64_t at = int64_t{y} * box.row;
         store_run(box.share_of(color) + at, i,

@@ -46,7 +46,8 @@ inline LightingView lighting_view(const std::vector<Tensor>& lighting, const Sce
                       lighting[6].numel() == 2 * scene.images,
                   "fastsynth::draw_lit: panoramas do not fit the images, or their side.");
   view.texels = read<float>(lighting[2]);
-  view.reflectance = read<float>(lighting[3]) + (look.shading == kBlinnPhong ? 4 * kReflectanceSide * kReflectanceSide : 0);
+  view.reflectance =
+      read<float>(lighting[3]) + (look.shading == kBlinnPhong ? 4 * kReflectanceSide * kReflectanceSide : 0);
   view.panorama = read<int32_t>(lighting[4]);
   view.scale = read<float>(lighting[5]);
   view.turn = read<float>(lighting[6]);
@@ -57,8 +58,8 @@ inline LightingView lighting_view(const std::vector<Tensor>& lighting, const Sce
 template <class Schedule>
 Tensor draw_lit(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vector<Tensor> photos,
                 std::vector<Tensor> /*traced*/, std::vector<Tensor> lighting, Tensor instance_id, Tensor triangle_id,
-                Tensor /*seen*/, int64_t grid, int64_t face_bits, int64_t casters, int64_t panorama_side, bool visible, int64_t shading, int64_t tone,
-                bool mips, bool linear, bool bytes, double near, double lod) {
+                Tensor /*seen*/, int64_t grid, int64_t face_bits, int64_t casters, int64_t panorama_side, bool visible,
+                int64_t shading, int64_t tone, bool mips, bool linear, bool bytes, double near, double lod) {
   DrawLit k{};
   static_cast<DrawView&>(k) = draw_view(assets, scene, photos, face_bits, shading, tone, mips, near);
   k.lighting = lighting_view(lighting, k.scene, k.look, casters, panorama_side, visible);
@@ -78,8 +79,8 @@ Tensor draw_lit(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vect
   Tensor prepared = make(like, {b * n, int64_t(sizeof(Prepared))}, ScalarType::Byte);
   k.prepared = reinterpret_cast<Prepared*>(write<uint8_t>(prepared));
   Tensor flags = make_zeros(like, {1}, ScalarType::Int);
-  Schedule::run(like, Prepare{k.assets, k.scene, int32_t(w), int32_t(h), float(lod),
-                              const_cast<Prepared*>(k.prepared), write<int32_t>(flags)});
+  Schedule::run(like, Prepare{k.assets, k.scene, int32_t(w), int32_t(h), float(lod), const_cast<Prepared*>(k.prepared),
+                              write<int32_t>(flags)});
   Schedule::run(like, k);
   return rgb;
 }
@@ -88,8 +89,9 @@ Tensor draw_lit(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vect
 template <class Schedule>
 std::vector<Tensor> draw_lit_backward(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vector<Tensor> photos,
                                       std::vector<Tensor> lighting, Tensor rgb, Tensor grad, Tensor instance_id,
-                                      Tensor triangle_id, Tensor seen, int64_t wanted, int64_t casters, int64_t panorama_side, bool visible, int64_t shading,
-                                      int64_t tone, bool mips, bool linear, double near, double lod) {
+                                      Tensor triangle_id, Tensor seen, int64_t wanted, int64_t casters,
+                                      int64_t panorama_side, bool visible, int64_t shading, int64_t tone, bool mips,
+                                      bool linear, double near, double lod) {
   DrawLitBackward k{};
   static_cast<DrawView&>(k) = draw_view(assets, scene, photos, 0, shading, tone, mips, near);
   k.lighting = lighting_view(lighting, k.scene, k.look, casters, panorama_side, visible);

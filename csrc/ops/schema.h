@@ -16,11 +16,13 @@ void define_ops(Library& m) {
       "float lod) -> Tensor[]");
   m.def(
       "draw_lit(Tensor[] assets, Tensor[] scene, Tensor[] photos, Tensor[] traced, Tensor[] lighting, Tensor "
-      "instance_id, Tensor triangle_id, Tensor seen, int grid, int face_bits, int casters, int panorama_side, bool visible, int shading, int tone, bool "
+      "instance_id, Tensor triangle_id, Tensor seen, int grid, int face_bits, int casters, int panorama_side, bool "
+      "visible, int shading, int tone, bool "
       "mips, bool linear, bool bytes, float near, float lod) -> Tensor");
   m.def(
       "draw_lit_backward(Tensor[] assets, Tensor[] scene, Tensor[] photos, Tensor[] lighting, Tensor rgb, Tensor grad, "
-      "Tensor instance_id, Tensor triangle_id, Tensor seen, int wanted, int casters, int panorama_side, bool visible, int shading, int tone, bool mips, "
+      "Tensor instance_id, Tensor triangle_id, Tensor seen, int wanted, int casters, int panorama_side, bool visible, "
+      "int shading, int tone, bool mips, "
       "bool linear, float near, float lod) -> Tensor[]");
   m.def(
       "gbuffer(Tensor[] assets, Tensor[] scene, Tensor instance_id, Tensor triangle_id, int outputs, int shading, int "
@@ -41,8 +43,7 @@ void define_ops(Library& m) {
   m.def("reduce(Tensor instance_id, int instances) -> Tensor");
   m.def("uniform(Tensor index, int seed, int stream, int count) -> Tensor");
   m.def("normal(Tensor key, int count) -> Tensor");
-  m.def(
-      "deform(Tensor vertex_data, Tensor first, Tensor count, Tensor numbers, int program, int capacity) -> Tensor");
+  m.def("deform(Tensor vertex_data, Tensor first, Tensor count, Tensor numbers, int program, int capacity) -> Tensor");
   m.def(
       "deform_copies(Tensor vertex_data, Tensor faces, Tensor rows, Tensor numbers, int program, int hull, int "
       "vertices, int face_rows) -> Tensor[]");

@@ -50,8 +50,8 @@ void draw_lit(Way way, const World& world, const Draw& shown, Results& results, 
   Floats cameras, around = random_numbers(4 * kTexels, 4), reflectance = random_numbers(4 * 32 * 32, 5);
   for (float& value : around) value = value * value;
   for (int i = 0; i < world.images * kMaps; ++i) {
-    const float camera[kShadowNumbers] = {0.8f, 0,    0.6f, 0.1f, 0,    1,    0,           0.2f,
-                                          -0.6f, 0,   0.8f, 0.3f, 0.5f, 0.6f, 0.1f * (i % 3) - 0.1f, 0.2f};
+    const float camera[kShadowNumbers] = {
+        0.8f, 0, 0.6f, 0.1f, 0, 1, 0, 0.2f, -0.6f, 0, 0.8f, 0.3f, 0.5f, 0.6f, 0.1f * (i % 3) - 0.1f, 0.2f};
     cameras.insert(cameras.end(), camera, camera + kShadowNumbers);
   }
   const Ints panorama = {-1, 0};

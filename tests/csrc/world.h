@@ -203,7 +203,13 @@ struct World {
             textures()};
   }
   SceneView scene() const {
-    return {images, instances, mesh_id.data(), poses.data(), intrinsics.data(), cameras.data(), 0.05f,
+    return {images,
+            instances,
+            mesh_id.data(),
+            poses.data(),
+            intrinsics.data(),
+            cameras.data(),
+            0.05f,
             layer.empty() ? nullptr : layer.data()};
   }
   LookView look(int shading, int tone, bool mips) const {
