@@ -260,7 +260,7 @@ def _arches(shape: Shape) -> list[tuple[Points, Material]]:
 
 def _wheel(radius: float, side: int, around: int = 14) -> Mesh:
     """Tyre and rim about the axle along y; the outer face is on the given side."""
-    angle = np.linspace(0, 2 * np.pi, around, endpoint=False)
+    angle = np.linspace(0, 2 * np.pi, around, endpoint=False) - np.pi / 2  # it stands on a corner
     x, z = np.cos(angle), np.sin(angle)
     inner, outer = -0.11, 0.11
 

@@ -108,7 +108,7 @@ def ring(count: int, radius: float, start: float = 0.0) -> list[tuple[float, flo
         [(1.0, 0.0), (0.0, 1.0)]
     """
     angle = start + 2 * np.pi * np.arange(count) / count
-    return list(zip(radius * np.cos(angle), radius * np.sin(angle), strict=True))
+    return list(zip((radius * np.cos(angle)).tolist(), (radius * np.sin(angle)).tolist(), strict=True))
 
 
 def joined(parts: Sequence[Mesh], name: str) -> Mesh:
