@@ -332,3 +332,12 @@ def test_what_is_counted():
     _, program = run_program("setp.eq.s32 %p1, %r0, 0; @%p1 st.shared.u32 [pool], 0; bar.sync 0;"
                              "atom.shared.add.u32 %r3, [pool], 1", declare=SHARED)  # fmt: skip
     assert program.traffic["shared atomics at one place"] == 31
+
+
+def test_parameters_are_read_through_generic_addresses():
+    body = "mov.u64 %rd2, k_param_1; cvta.param.u64 %rd2, %rd2; ld.u32 %r9, [%rd2]; cvt.u64.u32 %rd9, %r9; "
+    assert (run(body + "st.global.u64 [%rd0], %rd9") == 77).all()
+    with pytest.raises(PtxError, match="only read"):
+        run(body + "st.u32 [%rd2], %r9")
+    with pytest.raises(PtxError, match="belong to no tensor"):
+        run(body + "ld.u32 %r9, [%rd2+4]; st.global.u64 [%rd0], %rd9")

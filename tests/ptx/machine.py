@@ -57,6 +57,8 @@ class _Block:
         self.shared = Shared(program.kernel.shared_bytes)
         sizes = {"ntid.x": threads, "ctaid.x": index, "nctaid.x": blocks}
         self.special = {name: np.uint32(value) for name, value in sizes.items()}
+        if params:
+            self.special["params"] = np.uint64(memory.hold(params))
         self.touched: set[int] = set()
         self.warps = [Warp(self, first) for first in range(0, threads, LANES)]
 

@@ -226,9 +226,10 @@ class Translator:
         return self._copy(*self._all(i, kind))
 
     def _do_cvta(self, i, parts, kind):
-        if "global" not in parts:
-            raise PtxError("generic addresses are known of global memory alone")
-        return self._copy(*self._all(i, kind))
+        if "global" not in parts and "param" not in parts:
+            raise PtxError("generic addresses are known of global memory and of parameters alone")
+        to, value = self._all(i, kind)
+        return self._copy(to, value if "global" in parts else f"{value} + w.special['params']")
 
     def _do_cvt(self, i, parts, kind):
         to_kind, kind = parts[-2], parts[-1]
