@@ -182,9 +182,13 @@ def _world(batch: SceneBatch, seen: Seen) -> Tensor:
 
 def _radiance(batch: SceneBatch, seen: Seen, texels: Tensor | None) -> Tensor:
     """Linear radiance of what is seen, [B, H, W, 3]."""
-    surface = _surface(batch, seen, texels)
+    return _shaded(_surface(batch, seen, texels), batch, batch.shading)
+
+
+def _shaded(surface: Surface, batch: SceneBatch, shading: str) -> Tensor:
+    """Radiance of surfaces in all of the batch's light, [B, H, W, 3]."""
     shadows = shadow_maps(batch) if batch.light_shadow is not None else None
-    return shade(surface, batch, batch.shading, shadows, batch.environments is not None)
+    return shade(surface, batch, shading, shadows, batch.environments is not None)
 
 
 def _surface(batch: SceneBatch, seen: Seen, texels: Tensor | None, every: bool = False) -> Surface:
@@ -198,11 +202,11 @@ def _of_surfaces(batch: SceneBatch, seen: Seen, texels: Tensor | None) -> dict[s
     """What the surfaces are made of and the light that comes to them, [B, H, W, C]."""
     surface = _surface(batch, seen, texels, every=True)
     white = torch.ones_like(surface.base)
-    irradiance = shade(surface._replace(base=white), batch, "lambert")
+    irradiance = _shaded(surface._replace(base=white), batch, "lambert")
     specular = torch.zeros_like(white)
     if batch.shading != "lambert":
         diffuse = irradiance * surface.base * (1 - surface.metallic)
-        specular = shade(surface, batch, batch.shading) - diffuse
+        specular = _shaded(surface, batch, batch.shading) - diffuse
     return {
         "base_color": surface.base,
         "metallic_roughness": torch.cat([surface.metallic, surface.roughness], -1),

@@ -187,13 +187,17 @@ def _draw(
         "dtype": torch.float32 if linear else dtype,
         **look,
     }
-    if "rgb" in outputs and (batch.light_shadow is not None or batch.environments is not None):
-        drawn = _draw_lit(batch, tensors, size, asked, grid, options, traced)
+    shades = "rgb" in outputs or "irradiance" in of_surfaces or "specular" in of_surfaces
+    lit: dict[str, Any] = {}
+    if shades and (batch.light_shadow is not None or batch.environments is not None):
+        lit = _lighting(batch)
+    if "rgb" in outputs and lit:
+        drawn = _draw_lit(batch, tensors, size, asked, grid, options, lit, traced)
     else:
         drawn = ops.draw(*tensors, size, tuple(asked), grid=grid, lod=batch.lod, traced=traced, **options)
     if of_surfaces:
         ids = drawn["instance_id"], drawn["triangle_id"]
-        drawn |= ops.gbuffer(*tensors[:2], *ids, of_surfaces, lod=batch.lod, **look)
+        drawn |= ops.gbuffer(*tensors[:2], *ids, of_surfaces, lod=batch.lod, **look, **lit)
     if "seen" in drawn:
         drawn["boxes_2d_tight"], drawn["visible_pixels"] = ops.boxes_of(drawn.pop("seen"))
     return drawn
@@ -220,6 +224,18 @@ def _through_lens(
     return drawn
 
 
+def _lighting(batch: SceneBatch) -> dict[str, Any]:
+    """Shadow maps and panoramas, as the kernels take them."""
+    maps, panoramas = shadow_maps(batch), batch.environments
+    if panoramas is None:
+        none = batch.exposure.new_empty(0)
+        around, side = [none[None, None, :].expand(0, 0, 0), none, batch.photo_id, none, none], 0
+    else:
+        tensors_of = (batch.environment_id, batch.environment_scale, turn_of(batch))
+        around, side = [panoramas.texels, panoramas.reflectance, *tensors_of], panoramas.side
+    return {"lighting": [maps.maps, maps.cameras, *around], "casters": maps.casters, "panorama_side": side}
+
+
 def _draw_lit(
     batch: SceneBatch,
     tensors: tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]],
@@ -227,6 +243,7 @@ def _draw_lit(
     asked: Collection[str],
     grid: int,
     options: dict[str, Any],
+    lit: dict[str, Any],
     traced: tuple[torch.Tensor, ...],
 ) -> dict[str, torch.Tensor]:
     """As ops.draw, in two steps: what is visible, then its colour in a light that may be kept off."""
@@ -240,25 +257,17 @@ def _draw_lit(
     if grid > 1:  # the samples of a pixel are pixels of a larger picture, `lod` of which are as large as one of this
         large = (grid * size[0], grid * size[1])
         samples = ops.draw(*tensors, large, ids, grid=1, lod=grid * batch.lod, **options)
-    maps, panoramas = shadow_maps(batch), batch.environments
-    if panoramas is None:
-        none = batch.exposure.new_empty(0)
-        around, side = [none[None, None, :].expand(0, 0, 0), none, batch.photo_id, none, none], 0
-    else:
-        tensors_of = (batch.environment_id, batch.environment_scale, turn_of(batch))
-        around, side = [panoramas.texels, panoramas.reflectance, *tensors_of], panoramas.side
     drawn["rgb"] = ops.draw_lit(
         *tensors,
-        [maps.maps, maps.cameras, *around],
-        *(samples[name] for name in ids),
+        instance_id=samples["instance_id"],
+        triangle_id=samples["triangle_id"],
         grid=grid,
-        casters=maps.casters,
-        panorama_side=side,
         visible=batch.environment_visible,
         lod=batch.lod,
         traced=traced,
         seen=drawn.get("seen"),
         **options,
+        **lit,
     )
     return {"flags": samples["flags"], **drawn}
 

@@ -220,3 +220,38 @@ def test_stacked_channels_have_names(parts):
         fs.stack_gbuffer(frames, ("boxes_2d_tight",))
     with pytest.raises(AttributeError, match="`uv` was not drawn"):
         fs.stack_gbuffer(fs.render(batch, SIZE, ("depth",)), ("depth", "uv"))
+
+
+def shadowed(shading):
+    """Products that shade each other under a sky."""
+    scene = fs.Scene(
+        fs.Objects(glossy_products(), count=8, position=fs.Uniform((-0.1, -0.1, -0.1), (0.1, 0.1, 0.1))),
+        fs.Camera(distance=0.6, azimuth=0.0),
+        [
+            fs.DirectionalLight(direction=(-0.6, 0.7, -0.4), shadow=0.02),
+            fs.EnvironmentLight(fs.procedural.environments(2, seed=1), exposure=-2.0, background=False),
+        ],
+        shading=shading,
+        tone="linear",
+        shadow_size=128,
+    )
+    return scene.sample(3, seed=4)
+
+
+@pytest.mark.parametrize("shading", ["lambert", "blinn_phong", "ggx"])
+def test_light_is_kept_off_and_mirrored_as_in_the_picture(shading):
+    batch = shadowed(shading)
+    dim = linear(batch).replace(exposure=torch.full((3,), -14.0))
+    frames = fs.render(dim, SIZE, ("rgb", *SURFACES, "instance_id"))
+    metallic = frames.metallic_roughness[:, :1] if shading != "lambert" else 0.0
+    made = frames.irradiance * frames.base_color * (1 - metallic) + frames.specular
+    hit = (frames.instance_id >= 0)[:, None]
+    torch.testing.assert_close(
+        torch.where(hit, made, 0), torch.where(hit, frames.rgb * 2.0**14, 0), rtol=1e-5, atol=1e-5
+    )
+    bright = fs.render(batch.replace(light_shadow=None), SIZE, ("irradiance",)).irradiance
+    assert ((bright - frames.irradiance).amax(1) > 0.1).sum() > 0.01 * hit.sum()  # where the light does not come
+    ids = fs.render(batch, SIZE, ("triangle_id", "instance_id"))
+    composed = fs.compose(batch, SIZE, ids.triangle_id, ids.instance_id, ("irradiance", "specular"))
+    for name, value in composed.items():
+        assert (value - getattr(frames, name)).abs().mean() < 1e-4, name

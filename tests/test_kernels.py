@@ -110,6 +110,7 @@ BUDGETS = {
     "TextureLookup": (72, 8),
     "Prepare": (64, 0),
     "Gbuffer": (96, 0),
+    "GbufferLit": (159, 56),  # spills on 7.5 alone
     "DeformVertices": (80, 60),  # 80 and none on 9.0 and up, 64 and all below
     "Blur": (60, 0),
     "Convolve": (80, 0),  # on 7.5; 48 on 9.0

@@ -71,10 +71,9 @@ def lit_arguments(backward):
 
 
 def gbuffer_arguments():
-    assets, scene, *_ = draw_arguments()
-    drawn = torch.ops.fastsynth.draw(*draw_arguments())
-    ids = (drawn[OUTPUTS.index(name)] for name in ("instance_id", "triangle_id"))
-    return (assets, scene, *ids, 31, 2, 0, True, 0.01, 0.0)
+    assets, scene, _, _, lighting, *ids = lit_arguments(backward=False)
+    casters, side = ids[5:7]
+    return (assets, scene, lighting, *ids[:2], 31, casters, side, 2, 0, True, 0.01, 0.0)
 
 
 FACES = torch.tensor([[0, 1, 2], [2, 1, 3]], dtype=INT)

@@ -181,10 +181,10 @@ FS_HD Vec3<T> shade_white(const L& lights, const Surface<T>& s) {
   return light;
 }
 
+// Radiance of a glossy surface whose diffuse part reflects `diffuse`: its own, or nothing for what glosses alone.
 template <class T, class L>
-FS_HD Vec3<T> shade_glossy(const L& lights, int shading, const Surface<T>& s) {
+FS_HD Vec3<T> shade_glossy(const L& lights, int shading, const Surface<T>& s, Vec3<T> diffuse) {
   const Gloss<T> gloss(s);
-  const Vec3<T> diffuse = s.base * (T(1.0f) - s.metallic);
   Vec3<T> out = reflected_around(lights, s, gloss, diffuse);
   for (int i = 0; i < lights.count; ++i) {
     if (lights.kind[i] == kOff) continue;

@@ -21,7 +21,7 @@
   X(Prepare) X(LooseBoxes) X(Draw) X(SnapCorners) X(BoundRuns) X(RasterizeClip)              \
   X(RasterizeLayer) X(UniformNumbers) X(NormalNumbers) X(TransformVertices) X(Interpolate)   \
   X(TextureLookup) X(Blur) X(Develop) X(ClearSeen) X(Reduce) X(Convolve) X(Poisson)          \
-  X(DeformVertices) X(CopyFaces) X(BoundPlaces) X(DrawLit) X(Gbuffer)
+  X(DeformVertices) X(CopyFaces) X(BoundPlaces) X(DrawLit) X(Gbuffer) X(GbufferLit)
 #define FS_BACKWARD_KERNELS(X)                                                               \
   X(DrawBackward) X(LargestMagnitude) X(SumsToFloats) X(TransformToVertices)                 \
   X(TransformToMatrices) X(RasterizeAdjoint) X(InterpolateAdjoint) X(TextureAdjoint)         \

@@ -5,7 +5,7 @@
 // + specular; irradiance is the radiance that a white diffuse surface there would have.
 #pragma once
 
-#include "edges.h"
+#include "draw_lit.h"
 
 namespace fastsynth {
 
@@ -17,60 +17,28 @@ struct GbufferView : DrawView {
   int32_t* material_id;          // [B, H, W]
 };
 
-// The surface at a hit. The instance and its material are the same in all lanes. See surface_radiance().
+// The surface at a hit, all of it: surface_radiance() leaves out what a model of shading has no use for.
 template <class T, class I, class M>
 FS_HD Surface<T> surface_of(const AssetView& assets, const LookView& look, const Prepared& p, int64_t instance,
                             int32_t material, const Seen<T, I>& seen, const float* eye, M active) {
-  const float* m = assets.materials + 8 * material;
-  const float* tint = look.base_color + 4 * instance;
-  const bool decode = look.tone != kToneLinear, mips = look.mips != 0;
   Surface<T> s;
-  s.base = {T(m[0] * tint[0]), T(m[1] * tint[1]), T(m[2] * tint[2])};
-  s.metallic = T(m[4]);
-  s.roughness = T(m[5]);
-  if (assets.vertex_colors) {
-    const Color<T> a = unpack<T>(gather(assets.vertex_colors, seen.a, active), false);
-    const Color<T> b = unpack<T>(gather(assets.vertex_colors, seen.b, active), false);
-    const Color<T> c = unpack<T>(gather(assets.vertex_colors, seen.c, active), false);
-    Vec3<T> coded = weigh(Vec3<T>{a.r, a.g, a.b}, Vec3<T>{b.r, b.g, b.b}, Vec3<T>{c.r, c.g, c.b}, seen.hit);
-    if (decode) coded = {srgb_decode(coded.x), srgb_decode(coded.y), srgb_decode(coded.z)};
-    s.base = product(s.base, coded);
-  }
+  s.base = untextured_base(assets, look, instance, material, seen, active);
   const int32_t texture = base_texture(assets, look, instance, material);
   if (texture >= 0) {
-    const Color<T> c = sample(assets.textures, texture, seen.uv, decode, mips, active);
+    const Color<T> c = sample(assets.textures, texture, seen.uv, look.tone != kToneLinear, look.mips != 0, active);
     s.base = product(s.base, Vec3<T>{c.r, c.g, c.b});
   }
   if (look.color_matrix) s.base = recolored(look.color_matrix + 12 * instance, s.base);
-  const int32_t gloss = valid_row(assets.material_textures[2 * material + 1], assets.textures.count);
-  if (gloss >= 0) {
-    const Color<T> c = sample(assets.textures, gloss, seen.uv, false, mips, active);
-    s.roughness = s.roughness * c.g;
-    s.metallic = s.metallic * c.b;
-  }
-  if (look.metallic[instance] >= 0) s.metallic = T(look.metallic[instance]);
-  if (look.roughness[instance] >= 0) s.roughness = T(look.roughness[instance]);
+  read_gloss(assets, look, instance, material, seen, active, s);
   s.normal = seen_normal(p, seen);
   s.position = p.world.point(seen.position);
   s.to_eye = normalize(spread<T>(eye) - s.position);
   return s;
 }
 
-// What of a surface's radiance its diffuse part leaves: that of shade_glossy(), nothing for "lambert".
-template <class T>
-FS_HD Vec3<T> shade_specular(const Lights& lights, int shading, const Surface<T>& s) {
-  if (shading == kLambert) return {T(0.0f), T(0.0f), T(0.0f)};
-  const Gloss<T> gloss(s);
-  Vec3<T> out = product(reflected_ambient(lights, s.normal), gloss.f0 * (T(1.0f) - T(0.5f) * gloss.rough));
-  for (int i = 0; i < lights.count; ++i) {
-    if (lights.kind[i] == kOff) continue;
-    const Arriving<T> light = arriving(lights, i, s);
-    out = out + product(spread<T>(lights.color + 3 * i) * light.received, gloss.reflected(shading, s, light));
-  }
-  return out;
-}
-
-struct Gbuffer : GbufferView {
+// `Kernel` gives lights_at(image).
+template <class Kernel>
+struct GbufferOf : GbufferView {
   template <class Tile>
   struct Shared {
     typename Tile::Strip strip;
@@ -90,7 +58,7 @@ struct Gbuffer : GbufferView {
     const int64_t image = tile.index / per_image;
     const int32_t place = int32_t(tile.index % per_image);
     const TileFrame frame{place % across * Tile::kSide, place / across * Tile::kSide, width, height};
-    const Lights lights = lights_of(*this, image);
+    const auto lights = static_cast<const Kernel*>(this)->lights_at(image);
     const Eye eye = eye_of(*this, image);
     tile.begin_strips(shared.strip);
     tile.sync();
@@ -104,8 +72,8 @@ struct Gbuffer : GbufferView {
   }
 
  private:
-  template <class Tile>
-  FS_KERNEL void block(Tile& tile, Shared<Tile>& shared, int64_t image, const Lights& lights, const Eye& eye,
+  template <class Tile, class L>
+  FS_KERNEL void block(Tile& tile, Shared<Tile>& shared, int64_t image, const L& lights, const Eye& eye,
                        const Position<Tile>& at) const {
     using Float = typename Tile::Float;
     using Int = typename Tile::Int;
@@ -130,7 +98,8 @@ struct Gbuffer : GbufferView {
         of_metal = select(lanes, s.metallic, of_metal);
         of_rough = select(lanes, s.roughness, of_rough);
         if (irradiance) blend<Tile>(light, shade_white(lights, s), lanes);
-        if (specular) blend<Tile>(shine, shade_specular(lights, look.shading, s), lanes);
+        if (specular && look.shading != kLambert)
+          blend<Tile>(shine, shade_glossy(lights, look.shading, s, none), lanes);
       });
     });
     const int64_t plane = int64_t(width) * height, first = int64_t(at.top) * width + at.left;
@@ -151,6 +120,17 @@ struct Gbuffer : GbufferView {
     store(9, metallic_roughness, 2, 1, of_rough);
     store(11, material_id, 1, 0, number);
   }
+};
+
+struct Gbuffer : GbufferOf<Gbuffer> {
+  FS_KERNEL Lights lights_at(int64_t image) const { return lights_of(*this, image); }
+};
+
+// Where light may be kept off or comes from a panorama.
+struct GbufferLit : GbufferOf<GbufferLit> {
+  LightingView lighting;
+
+  FS_KERNEL LitLights lights_at(int64_t image) const { return lit_lights_of(*this, lighting, image); }
 };
 
 }  // namespace fastsynth

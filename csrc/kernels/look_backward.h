@@ -167,7 +167,8 @@ FS_APART Vec3<typename Tile::Float> look_backward(Tile& tile, const DrawGradient
     s.to_eye = normalize(to_eye);
   }
 
-  const Vec3<Float> radiance = glossy ? shade_glossy(lights, look.shading, s) : product(shade_white(lights, s), s.base);
+  const Vec3<Float> radiance = glossy ? shade_glossy(lights, look.shading, s, s.base * (Float(1.0f) - s.metallic))
+                                      : product(shade_white(lights, s), s.base);
   const Vec3<Float> grad_light = developed_backward(d, imaging, radiance, g, sums);
   Surface<Float> back{zero, zero, zero, zero, Float(0.0f), Float(0.0f)};
   shade_backward(lights, look.shading, s, grad_light, sums, back);

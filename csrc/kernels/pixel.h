@@ -84,53 +84,63 @@ FS_HD Vec3<T> seen_normal(const Prepared& p, const Seen<T, I>& seen) {
   return {select(back, -n.x, n.x), select(back, -n.y, n.y), select(back, -n.z, n.z)};
 }
 
-// Linear radiance of the surface at a hit. The instance and its material are the same in all lanes.
+// The base colour of the surface at a hit before any texture: the material's, the instance's tint, the vertices' colours.
+// The instance and its material are the same in all lanes, here and below.
+template <class T, class I, class M>
+FS_HD Vec3<T> untextured_base(const AssetView& assets, const LookView& look, int64_t instance, int32_t material,
+                              const Seen<T, I>& seen, M active) {
+  const float* m = assets.materials + 8 * material;
+  const float* tint = look.base_color + 4 * instance;
+  const Vec3<T> base{T(m[0] * tint[0]), T(m[1] * tint[1]), T(m[2] * tint[2])};
+  if (!assets.vertex_colors) return base;
+  const Color<T> a = unpack<T>(gather(assets.vertex_colors, seen.a, active), false);
+  const Color<T> b = unpack<T>(gather(assets.vertex_colors, seen.b, active), false);
+  const Color<T> c = unpack<T>(gather(assets.vertex_colors, seen.c, active), false);
+  Vec3<T> coded = weigh(Vec3<T>{a.r, a.g, a.b}, Vec3<T>{b.r, b.g, b.b}, Vec3<T>{c.r, c.g, c.b}, seen.hit);
+  if (look.tone != kToneLinear) coded = {srgb_decode(coded.x), srgb_decode(coded.y), srgb_decode(coded.z)};
+  return product(base, coded);
+}
+
+// Metallic and roughness: the material's times the texture's, or the instance's own.
+template <class T, class I, class M>
+FS_HD void read_gloss(const AssetView& assets, const LookView& look, int64_t instance, int32_t material,
+                      const Seen<T, I>& seen, M active, Surface<T>& s) {
+  const float* m = assets.materials + 8 * material;
+  s.metallic = T(m[4]);
+  s.roughness = T(m[5]);
+  const int32_t texture = valid_row(assets.material_textures[2 * material + 1], assets.textures.count);
+  if (texture >= 0) {
+    const Color<T> c = sample(assets.textures, texture, seen.uv, false, look.mips != 0, active);
+    s.roughness = s.roughness * c.g;
+    s.metallic = s.metallic * c.b;
+  }
+  if (look.metallic[instance] >= 0) s.metallic = T(look.metallic[instance]);
+  if (look.roughness[instance] >= 0) s.roughness = T(look.roughness[instance]);
+}
+
+// Linear radiance of the surface at a hit.
 template <class T, class I, class M, class L>
 FS_HD Vec3<T> surface_radiance(const AssetView& assets, const LookView& look, const L& lights, const Prepared& p,
                                int64_t instance, int32_t material, const Seen<T, I>& seen, const float* eye, M active) {
-  const Hit<T>& hit = seen.hit;
-  const float* m = assets.materials + 8 * material;
-  const float* tint = look.base_color + 4 * instance;
-  const bool decode = look.tone != kToneLinear;
   Surface<T> s;
-  s.base = {T(m[0] * tint[0]), T(m[1] * tint[1]), T(m[2] * tint[2])};
-  s.metallic = T(m[4]);
-  s.roughness = T(m[5]);
-  if (assets.vertex_colors) {
-    const Color<T> a = unpack<T>(gather(assets.vertex_colors, seen.a, active), false);
-    const Color<T> b = unpack<T>(gather(assets.vertex_colors, seen.b, active), false);
-    const Color<T> c = unpack<T>(gather(assets.vertex_colors, seen.c, active), false);
-    Vec3<T> coded = weigh(Vec3<T>{a.r, a.g, a.b}, Vec3<T>{b.r, b.g, b.b}, Vec3<T>{c.r, c.g, c.b}, hit);
-    if (decode) coded = {srgb_decode(coded.x), srgb_decode(coded.y), srgb_decode(coded.z)};
-    s.base = {s.base.x * coded.x, s.base.y * coded.y, s.base.z * coded.z};
-  }
+  s.base = untextured_base(assets, look, instance, material, seen, active);
   const int32_t texture = base_texture(assets, look, instance, material);
   const bool gloss = look.shading != kLambert;
-  const int32_t gloss_texture =
-      gloss ? valid_row(assets.material_textures[2 * material + 1], assets.textures.count) : -1;
-  const Uv<T>& uv = seen.uv;
-  const bool mips = look.mips != 0;
   Lookup<T, I> lookup;
-  if (texture >= 0) lookup.read(assets.textures, texture, uv, mips, active);
+  if (texture >= 0) lookup.read(assets.textures, texture, seen.uv, look.mips != 0, active);
   s.normal = seen_normal(p, seen);
   if (gloss || lights.local) s.position = p.world.point(seen.position);
   if (gloss) s.to_eye = normalize(spread<T>(eye) - s.position);
   Vec3<T> white;
   if (!gloss) white = shade_white(lights, s);
   if (texture >= 0) {
-    const Color<T> c = lookup.color(decode);
+    const Color<T> c = lookup.color(look.tone != kToneLinear);
     s.base = {s.base.x * c.r, s.base.y * c.g, s.base.z * c.b};
   }
   if (look.color_matrix) s.base = recolored(look.color_matrix + 12 * instance, s.base);
-  if (gloss_texture >= 0) {
-    const Color<T> c = sample(assets.textures, gloss_texture, uv, false, mips, active);
-    s.roughness = s.roughness * c.g;
-    s.metallic = s.metallic * c.b;
-  }
   if (!gloss) return product(white, s.base);
-  if (look.metallic[instance] >= 0) s.metallic = T(look.metallic[instance]);
-  if (look.roughness[instance] >= 0) s.roughness = T(look.roughness[instance]);
-  return shade_glossy(lights, look.shading, s);
+  read_gloss(assets, look, instance, material, seen, active, s);
+  return shade_glossy(lights, look.shading, s, s.base * (T(1.0f) - s.metallic));
 }
 
 // Where a photograph is looked up, at parts of the picture's width and height.

@@ -1,19 +1,20 @@
 // What the surfaces that are seen are made of, and the light that comes to them.
 #pragma once
 
-#include "draw.h"
+#include "draw_lit.h"
 
 namespace fastsynth {
 
 // Bits of `outputs`, in the order in which fastsynth/ops/gbuffer.py names them.
 enum GbufferOutput { kBaseColor, kMetallicRoughness, kIrradiance, kSpecular, kMaterialId };
 
-// assets, scene: as of draw(). What is not asked for comes back as [0].
+// assets, scene: as of draw(). lighting and what follows it: as of draw_lit(), or no tensors. What is not asked for comes
+// back as [0].
 template <class Schedule>
-std::vector<Tensor> gbuffer(std::vector<Tensor> assets, std::vector<Tensor> scene, Tensor instance_id,
-                            Tensor triangle_id, int64_t outputs, int64_t shading, int64_t tone, bool mips, double near,
-                            double lod) {
-  Gbuffer k{};
+std::vector<Tensor> gbuffer(std::vector<Tensor> assets, std::vector<Tensor> scene, std::vector<Tensor> lighting,
+                            Tensor instance_id, Tensor triangle_id, int64_t outputs, int64_t casters,
+                            int64_t panorama_side, int64_t shading, int64_t tone, bool mips, double near, double lod) {
+  GbufferView k{};
   const std::vector<Tensor> no_photos(assets.end() - 3, assets.end());
   static_cast<DrawView&>(k) = draw_view(assets, scene, no_photos, 0, shading, tone, mips, near);
   k.height = int_size(instance_id, 1);
@@ -40,7 +41,16 @@ std::vector<Tensor> gbuffer(std::vector<Tensor> assets, std::vector<Tensor> scen
   Tensor flags = make_zeros(like, {1}, ScalarType::Int);
   Schedule::run(like, Prepare{k.assets, k.scene, k.width, k.height, float(lod), const_cast<Prepared*>(k.prepared),
                               write<int32_t>(flags)});
-  Schedule::run(like, k);
+  if (lighting.empty()) {
+    Gbuffer plain{};
+    static_cast<GbufferView&>(plain) = k;
+    Schedule::run(like, plain);
+  } else {
+    GbufferLit lit{};
+    static_cast<GbufferView&>(lit) = k;
+    lit.lighting = lighting_view(lighting, k.scene, k.look, casters, panorama_side, false);
+    Schedule::run(like, lit);
+  }
   return out;
 }
 

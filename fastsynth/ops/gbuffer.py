@@ -21,6 +21,9 @@ def gbuffer(
     triangle_id: Tensor,
     outputs: Collection[str],
     *,
+    lighting: Collection[Tensor] = (),
+    casters: int = 0,
+    panorama_side: int = 0,
     shading: int,
     tone: int,
     mips: bool,
@@ -37,6 +40,9 @@ def gbuffer(
         instance_id: That was drawn, int32 [B, H, W].
         triangle_id: Likewise.
         outputs: Names out of ``OUTPUTS``.
+        lighting: As of :func:`fastsynth.ops.draw_lit`; empty = no light is kept off, and there are no panoramas.
+        casters: Likewise.
+        panorama_side: Likewise.
         shading: Row of ``SHADINGS``.
         tone: Row of ``TONES``.
         mips: Trilinear, or bilinear in the finest level.
@@ -50,9 +56,12 @@ def gbuffer(
     drawn = torch.ops.fastsynth.gbuffer(
         [tensor.detach() for tensor in assets],
         [tensor.detach() for tensor in scene],
+        [tensor.detach() for tensor in lighting],
         instance_id,
         triangle_id,
         wanted,
+        casters,
+        panorama_side,
         shading,
         tone,
         mips,
@@ -63,7 +72,7 @@ def gbuffer(
 
 
 @torch.library.register_fake("fastsynth::gbuffer")
-def _(assets, scene, instance_id, triangle_id, outputs, shading, tone, mips, near, lod):
+def _(assets, scene, lighting, instance_id, triangle_id, outputs, *numbers):
     b, h, w = instance_id.shape
     made = []
     for i, channels in enumerate(_CHANNELS):

@@ -91,6 +91,15 @@ inline void draw_lit(Way way, const World& world, const Draw& shown, Results& re
     run(way, k);
     results.keep(tag + " lit bytes", bytes);
   }
+  Floats light(3 * pixels), specular(3 * pixels);
+  GbufferLit g{};
+  static_cast<DrawView&>(g) = shown;
+  g.lighting = lighting;
+  g.irradiance = light.data();
+  g.specular = specular.data();
+  run(way, g);
+  results.keep(tag + " lit irradiance", light);
+  results.keep(tag + " lit specular", specular);
   DrawLitBackward back{};
   back.lighting = lighting;
   run_backward(way, world, shown, back, rgb, 255, results, tag + " lit");
