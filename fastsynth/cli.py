@@ -61,7 +61,10 @@ def preview(
         int | None, typer.Option(min=8, help="Height of the images [pixels]; 256, or the recipe's own.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Number of images.")] = 8,
-    objects: Annotated[tuple[int, int], typer.Option(min=0, help="Least and most objects in an image.")] = (2, 7),
+    objects: Annotated[
+        tuple[int, int] | None,
+        typer.Option(min=0, help="Least and most objects of an image; 2 7, or the recipe's."),
+    ] = None,
     seed: int = 0,
     device: Device = None,
 ) -> None:
@@ -70,13 +73,14 @@ def preview(
     scene = inputs.recipe(source, photos, where)
     shape = (size or 256, size or 256)
     if scene is not None:
+        _refuse_objects(objects, scene)
         height, width = scene.size
         shape = (size or height, round((size or height) * width / height))
     else:
         meshes = inputs.assets([Path(path) for path in source or ()], where)
-        scene = demo.scene(meshes, inputs.photos(photos, where), _counts(objects))
+        scene = demo.scene(meshes, inputs.photos(photos, where), _counts(objects or (2, 7)))
     frames = fs.render(scene.sample(count, seed=seed, aspect=shape[1] / shape[0]), shape, sheet.OUTPUTS)
-    sheet.contact_sheet(frames, count=count).save(out)
+    sheet.contact_sheet(frames, count=count, classes=scene.target_classes).save(out)
     Console().print(f"{out}: {count} images with boxes, instance masks and depth.", markup=False)
 
 
@@ -94,7 +98,9 @@ def audit(
     json: Annotated[Path | None, typer.Option(help="Where the numbers go, if anywhere.")] = None,
     images: Annotated[int, typer.Option(min=1, help="Number of images.")] = 1000,
     size: Annotated[int, typer.Option(min=8, help="Side of the images [pixels].")] = 128,
-    objects: Annotated[tuple[int, int], typer.Option(min=0, help="Least and most meshes in an image.")] = (2, 7),
+    objects: Annotated[
+        tuple[int, int] | None, typer.Option(min=0, help="Least and most meshes of an image; 2 7, or the recipe's.")
+    ] = None,
     even: Annotated[
         bool, typer.Option("--even", help="Every class should occur as often, whatever its meshes.")
     ] = False,
@@ -106,10 +112,11 @@ def audit(
     if source and len(source) == 1 and ".py:" in source[0]:
         scene = inputs.scene(source[0], where)
     elif (recipe := inputs.recipe(source, photos, where)) is not None:
+        _refuse_objects(objects, recipe)
         scene = recipe
     else:
         meshes = inputs.assets([Path(path) for path in source or ()], where)
-        scene = demo.scene(meshes, inputs.photos(photos, where), _counts(objects))
+        scene = demo.scene(meshes, inputs.photos(photos, where), _counts(objects or (2, 7)))
     report = fs.audit(scene, images, size=(size, size), seed=seed, class_weights="even" if even else None)
     console = Console()
     console.print(report.table())
@@ -143,6 +150,11 @@ def recipes(
         for row in made.table():
             table.add_row(*map(escape, row))
     Console().print(table)
+
+
+def _refuse_objects(objects: tuple[int, int] | None, recipe: fs.recipes.Recipe) -> None:
+    if objects is not None:
+        raise ValueError(f"--objects is for meshes: the recipe {recipe.name} has numbers of its own. Leave it out.")
 
 
 def _counts(objects: tuple[int, int]) -> range:

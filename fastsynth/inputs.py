@@ -125,7 +125,7 @@ def recipe(source: Sequence[str] | None, photographs: Path | None, device: torch
     if paths:
         given["assets"] = assets([Path(path) for path in paths], device)
     if photographs is not None:
-        given["photos"] = photos(photographs, device)
+        given["photos"] = photographs  # a recipe knows how its surfaces repeat them
     for option in given:
         if option not in taken:
             raise ValueError(f"the recipe {name} takes no {option} of yours.")

@@ -1,4 +1,4 @@
-"""What a recipe's own test asks beside what `test_recipes_all` asks of every one."""
+"""What is asked of recipes: labels, targets, and where gradients go."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def check_targets(recipe, size, images=8):
     data = fs.SyntheticDataset(recipe, images, size=size, annotations=("params",))
     names = recipe.assets.class_names
     own = recipe.labels(fs.render(recipe.sample(1), size, ("rgb", *recipe.label_outputs)))
+    assert "distractor" not in (recipe.target_classes or ())
     listed = 0
     for image, target in data.__getitems__(list(range(images))):
         assert image.shape == (3, *size) and set(own) <= set(target)

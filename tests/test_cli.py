@@ -94,6 +94,11 @@ def test_audit_of_a_scene_says_what_is_off(tmp_path):
         (("audit", "nowhere"), "nowhere"),
         (("audit", "nowhere.py:scene"), "no file 'nowhere.py'"),
         (("audit", "--objects", 5, 3), "5 is more than 3"),
+        (("recipes", "tobin"), "no recipe 'tobin'. There are: annotation_saved, cut_paste"),
+        (("preview", "tobin_tabletop", "--photos", "."), "takes no photos"),
+        (("preview", "tobin_tabletop", "nowhere"), "nowhere"),
+        (("preview", "tobin_tabletop", "--objects", 1, 2), "the recipe tobin_tabletop has numbers of its own"),
+        (("audit", "tobin_tabletop", "--objects", 1, 2), "the recipe tobin_tabletop has numbers of its own"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, said, tmp_path, monkeypatch):
@@ -103,6 +108,25 @@ def test_a_mistake_is_one_line(arguments, said, tmp_path, monkeypatch):
     assert said in result.stderr
     assert "Traceback" not in result.output + result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_recipes_are_listed_with_their_numbers():
+    listed = run("recipes")
+    assert listed.exit_code == 0 and all(name in listed.output for name in fs.recipes.RECIPES)
+    shown = run("recipes", "tobin_tabletop")
+    assert shown.exit_code == 0 and "distractors" in shown.output and "paper" in shown.output
+
+
+def test_a_recipe_is_previewed_and_audited_by_its_name(tmp_path):
+    sheet, audit = tmp_path / "sheet.png", tmp_path / "audit.png"
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (60, 40), "red").save(photos / "a.png")
+    result = run("preview", "tremblay_cars", "--photos", photos, "--out", sheet, "--size", 32, "--count", 2)
+    assert result.exit_code == 0, result.output
+    assert read(sheet).shape == (40, 2 * (3 * (96 + 4) + 4), 3)
+    result = run("audit", "tobin_tabletop", "--output", audit, "--images", 20, "--size", 32)
+    assert result.exit_code == 0 and audit.is_file(), result.output
 
 
 def test_bench_prints_rates():

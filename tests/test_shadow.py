@@ -101,10 +101,11 @@ def test_an_image_does_not_depend_on_the_batch_around_it():
         fs.DirectionalLight(shadow=fs.Uniform(0.0, 0.1)),
         fs.PointLight((0, 0, 3)),
         fs.SpotLight((1, 0, 3), shadow=True),
+        fs.PointLights(fs.Choice([1, 2]), fs.Uniform((-1, -1, 2), (1, 1, 3)), 0.1),
     ]
     scene = fs.Scene(fs.Objects(fs.procedural.primitives(), count=fs.Choice(range(1, 5))), light=light)
     whole = scene.sample(4, seed=3).replace(shadow_size=128)
-    assert whole.shadow_lights == (0, 2) and (whole.light_shadow[:, 1] == -1).all()
+    assert whole.shadow_lights == (0, 2) and (whole.light_shadow[:, [1, 3, 4]] == -1).all()
     for image in range(4):
         alone = scene.sample([image], seed=3).replace(shadow_size=128)
         assert torch.equal(shadow_maps(alone).maps, shadow_maps(whole).maps[image : image + 1])

@@ -50,24 +50,8 @@ class _Light(Randomizer):
         ):
             if name not in fields:
                 fields[name] = torch.cat(values, 1)
-        added: dict[str, Any] = {name: value[:, None] for name, value in fields.items()}
-        if batch.light_kind.shape[1]:
-            added = {name: torch.cat([getattr(batch, name), value], 1) for name, value in added.items()}
-        if self.shadow is not None or batch.light_shadow is not None:
-            added["light_shadow"], added["shadow_columns"] = self._shadows(batch, noise)
-        return batch.replace(**added)
-
-    def _shadows(self, batch: SceneBatch, noise: Noise) -> tuple[Tensor, tuple[int, ...]]:
-        """Softness of all lights' shadows with this one's, and which lights cast any."""
-        count = batch.light_kind.shape[1]
-        before = batch.light_shadow
-        if before is None:
-            before = batch.light_color.new_full((batch.images, count), -1.0)
-        own = before.new_full((batch.images,), -1.0)
-        lights = batch.shadow_lights
-        if self.shadow is not None:
-            own, lights = self.shadow.sample(noise).clamp(min=0), (*lights, count)
-        return torch.cat([before, own[:, None]], 1), lights
+        shadow = None if self.shadow is None else self.shadow.sample(noise).clamp(min=0)[:, None]
+        return append_lights(batch, {name: value[:, None] for name, value in fields.items()}, shadow)
 
 
 class DirectionalLight(_Light):
@@ -234,17 +218,26 @@ class SkyAmbient(Randomizer):
         return batch.replace(ambient=sky_and_ground(sky, ground))
 
 
-def append_lights(batch: SceneBatch, fields: dict[str, Tensor]) -> SceneBatch:
+def append_lights(batch: SceneBatch, fields: dict[str, Tensor], shadow: Tensor | None = None) -> SceneBatch:
     """More lights behind those that the batch has.
 
     Args:
         batch: B images.
         fields: ``light_kind`` int32 [B, L], ``light_position``, ``light_direction``, ``light_color`` float32 [B, L, 3]
             and ``light_cone`` float32 [B, L, 2].
+        shadow: Softness of their shadows, float32 [B, L]; None = they cast none.
     """
-    if batch.light_kind.shape[1]:
-        fields = {name: torch.cat([getattr(batch, name), value], 1) for name, value in fields.items()}
-    return batch.replace(**fields)
+    count, more = batch.light_kind.shape[1], fields["light_kind"].shape[1]
+    changes: dict[str, Any] = dict(fields)
+    if count:
+        changes = {name: torch.cat([getattr(batch, name), value], 1) for name, value in fields.items()}
+    if shadow is not None or batch.light_shadow is not None:
+        none = batch.exposure.new_full((batch.images, 1), -1.0)
+        before = none.expand(-1, count) if batch.light_shadow is None else batch.light_shadow
+        changes["light_shadow"] = torch.cat([before, none.expand(-1, more) if shadow is None else shadow], 1)
+        casting = () if shadow is None else range(count, count + more)
+        changes["shadow_columns"] = (*batch.shadow_lights, *casting)
+    return batch.replace(**changes)
 
 
 def color_of(color: Distribution, noise: Noise, shape: int | tuple[int, ...] = ()) -> Tensor:

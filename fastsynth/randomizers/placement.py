@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fastsynth.assets import Assets
 from fastsynth.geometry import invert_rigid, transform_points
 from fastsynth.lens import undistort
 from fastsynth.random import Distribution, Noise, Uniform, as_distribution
@@ -77,6 +78,18 @@ class OnPlane(Placement):
         if len(shape) == 2:
             lift = lift[:, None].expand(-1, *shape)
         return torch.cat([spot, lift[..., None]], -1)
+
+
+def footprint(assets: Assets) -> Tensor:
+    """How far each mesh reaches from the vertical through its origin: float32 [K] [m].
+
+    Example:
+        >>> import fastsynth as fs
+        >>> [round(reach, 3) for reach in footprint(fs.pack([fs.procedural.box((0.6, 0.8, 3.0))])).tolist()]
+        [0.5]
+    """
+    far = assets.hull[:, :2].square().sum(-1).sqrt()
+    return torch.stack([far[first : first + count].max() for _, _, first, count in assets.meshes.tolist()])
 
 
 class FrustumPosition(Placement):

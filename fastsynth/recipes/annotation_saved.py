@@ -36,6 +36,7 @@ SOURCE = (
 )
 
 NUMBERS = {
+    "size": paper((720, 960), "height and width, of the benchmark"),
     "targets": paper(64, "retail objects, each a class; stood in for by drawn products"),
     "pool": ours(45, "models of the background where none are given; the paper has 15,000"),
     "background_scale": paper((0.9, 1.5), "size of a background model over that of the objects"),
@@ -57,7 +58,7 @@ NUMBERS = {
     "light_color": code((0.1, 1.0), "SynthDet: of each channel"),
     "light_intensity": ours((1.0, 4.0), "on a white surface at the distance of the objects"),
     "ambient": ours((0.15, 0.45)),
-    "hue": paper((0.0, 1.0), "turns of the textures of background and occluders; SynthDet: up to 180 degrees"),
+    "hue": ours((0.0, 1.0), "turns of background and occluders: at random in the paper, up to 180 degrees in SynthDet"),
     "noise": code((0.0, 0.02), "SynthDet: white noise on display values"),
     "blur": ours((0.0, 0.0033), "standard deviation in image heights: a third of SynthDet's largest kernel, 0.01"),
     "fov": ours((38.0, 42.0), "vertical field of view, degrees; paper: the focal length varies"),
@@ -201,7 +202,7 @@ def annotation_saved(
         1,
         SOURCE,
         n,
-        (720, 960),
+        n["size"],
         {
             "light_color": {f"light.{row}.color": (1.0, 1.0, 1.0) for row in each},
             "light_place": {f"light.{row}.position": (0.0, 0.0, side * middle) for row in each},

@@ -81,8 +81,8 @@ def skies(count: int, side: int) -> Textures:
 def fitted(count: int) -> Tensor:
     """Capture parameters as if fitted to as many images: sigma_s, sigma_u, sigma_v, alpha, sigma_n, w_d.
 
-    Not normal and not independent, as the paper says of its own: few drones move fast, a far one is blurred, noisy and
-    pale together.
+    Not normal and not independent, as the paper says of its own. The rest is ours: few drones move fast, a far one is
+    blurred, noisy and pale together.
     """
     rng = np.random.default_rng(5)
     far = rng.beta(1.2, 2.0, count)

@@ -21,7 +21,7 @@ from fastsynth.geometry import Pinhole, deg
 from fastsynth.random import Choice, Uniform
 from fastsynth.randomizers import Ambient, CameraPose, ImageBackground
 from fastsynth.recipes.assets_cutouts import places, product_cutouts
-from fastsynth.recipes.numbers import Numbers, code, ours, paper
+from fastsynth.recipes.numbers import Numbers, code, memory, ours
 from fastsynth.recipes.pasting import Pasted
 from fastsynth.recipes.recipe import OFF, Recipe
 from fastsynth.textures import Textures
@@ -29,10 +29,10 @@ from fastsynth.types import Frames, SceneBatch
 
 NUMBERS = {
     "size": code((480, 640), "debidatta/syndata-generation"),
-    "instances": paper(33, "of BigBIRD; here products of our own"),
-    "classes": paper(11, "those of the GMU Kitchens that are in BigBIRD"),
+    "instances": memory(33, "of BigBIRD; here products of our own"),
+    "classes": memory(11, "that the GMU Kitchens and BigBIRD share"),
     "others": ours(12, "products that only distract"),
-    "views": ours(2, "of each instance; BigBIRD has 600"),
+    "views": ours(2, "of each instance; the paper has many more"),
     "photograph": ours(
         256, "side of a stand-in's photograph, of which the object fills about the middle half [pixels]"
     ),
@@ -54,7 +54,7 @@ NUMBERS = {
     "motion": code((3, 5, 7, 9), "pixels, at any angle"),
     "motion_begin": code((-1.0, -0.5, 0.0), "left, full and right kernel, in lengths from the pixel"),
     "around": ours(0.5, "grey around the objects in their photographs, for the Poisson blend"),
-    "blends": code(BLENDS, "each as likely; with every_blend all of the same scene, one after another"),
+    "blends": code(BLENDS, "all of the same scene there, as with every_blend; else one an image, each as likely: ours"),
     "part": ours((0.6, 1.0), "of a photograph, that is the background"),
     "distance": ours(10.0, "of the camera from the plane of the cut-outs [m]; no parallax is meant"),
 }
@@ -181,6 +181,7 @@ def cut_paste(
             "blend": {"blend": OFF},
         },
         without,
+        target_classes=tuple(name for name in names if name not in decoys),
         label=_Targets(pasted.slots[0]),
         label_outputs=("boxes_2d_tight", "visible_pixels"),
         objects=pasted,

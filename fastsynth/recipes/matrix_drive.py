@@ -27,8 +27,7 @@ from fastsynth.types import SceneBatch
 
 NUMBERS = {
     "size": memory((1052, 1914), "height and width"),
-    "place": memory("a game's map", "here six streets, straight and bent, of two and of four lanes"),
-    "times": memory(("dawn", "noon", "dusk", "night"), "four times of day"),
+    "times": memory(("dawn", "noon", "dusk", "night"), "four times of day; which: ours"),
     "weathers": memory(("clear", "overcast", "fog", "rain"), "clear, overcast, hazy or foggy, rainy"),
     "models": ours(40, "cars and vans; the game has some hundreds"),
     "vehicles": ours((1, 12), "on the lanes, and parked"),
@@ -120,6 +119,8 @@ NUMBERS = {
     "rain": ours(
         {"sun": 0.04, "cloud": 0.95, "sky": 0.75, "fog": [0.003, 0.01], "wet": [0.6, 1.0], "drops": [0.0015, 0.006]}
     ),
+    "sun_softness": ours(0.0047, "angle from the sun's centre to its rim, of its shadows [rad]"),
+    "shadow_texels": ours(768, "along a side of the map of what the sun sees; the paper's game casts shadows, too"),
     "wet_roughness": ours(0.16, "of what is soaked"),
     "streak_cover": ours(0.35, "part of a pixel that a streak hides"),
     "slant": ours((-0.25, 0.25), "of the rain, by the wind"),
@@ -136,8 +137,8 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
     Args:
         assets: Vehicles that head along +x and stand on z = 0; 40 stand-ins by default.
         photos: Skies: image files as for `ImageBackground`, or `Textures`; a gradient by default.
-        without: "time" (always noon), "weather" (always clear), "vehicles" (one alone), "paint", "occluders" (no poles,
-            trees, people), "buildings", "place" (a straight street), "camera".
+        without: "time" (always noon), "weather" (always clear), "shadows", "vehicles" (one alone), "paint",
+            "occluders" (no poles, trees, people), "buildings", "place" (a straight street), "camera".
 
     Example:
         >>> import fastsynth as fs
@@ -156,7 +157,6 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
     for name, count in list(groups.items())[1:]:
         rows[name], first = range(first, first + count), first + count
     roads = Roads([street(*kind) for kind in STREETS])
-    assert n["place"]
     time, weather = (Table({name: _cells(n[name]) for name in n[which]}) for which in ("times", "weathers"))
     azimuth = Uniform(0.0, deg(360.0))
     pan, turn = deg(n["camera_pan"]), deg(n["off_heading"])
@@ -198,6 +198,7 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
             "wetness.wet": clear["wet"],
             "rain.drops": clear["drops"],
         },
+        "shadows": {"light.0.shadow": None},
         "vehicles": {"objects.0.count": 1},
         "paint": {"materials": OFF},
         "occluders": {f"objects.{row}.count": 0 for row in (2, 3, 4)},
@@ -237,7 +238,7 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
             TheStreet(own, roads, len(own) - len(STREETS)),
         ],
         light=[
-            Sun(time["sun"], azimuth, weather["sun"], time["light"]),
+            Sun(time["sun"], azimuth, weather["sun"], time["light"], shadow=n["sun_softness"]),
             HeadLamp(time["lamps"]),
             StreetLamps(roads, camera, time["lamps"]),
         ],
@@ -251,6 +252,7 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
         rain=Streaks(weather["drops"], Uniform(*n["slant"]), time["streak"], n["streak_cover"]),
         shading="blinn_phong",
         tone="filmic",
+        shadow_size=n["shadow_texels"],
         lod=0.5,
     )
 

@@ -25,6 +25,7 @@ from fastsynth.randomizers import (
     ProceduralTextures,
     Setting,
 )
+from fastsynth.randomizers.placement import footprint
 from fastsynth.recipes.assets_solids import tabletop
 from fastsynth.recipes.numbers import Numbers, ours, paper
 from fastsynth.recipes.pixel_noise import PixelNoise
@@ -37,7 +38,7 @@ NUMBERS = {
     "solids": paper(8, "cone, cube, cylinder, hexagonal and rectangular and triangular prism, pyramid, tetrahedron"),
     "distractors": paper((0, 10), "on the table only; shapes other than the target's: ours"),
     "spot": ours(((-0.25, -0.2), (0.25, 0.2)), "uniform on the table in the paper, which gives no size [m]"),
-    "table_height": paper(0.0, "fixed, so that one camera suffices; here the origin of z [m]"),
+    "table_height": ours(0.0, "fixed in the paper, so that one camera suffices; that it is the origin of z: ours [m]"),
     "texture_types": paper(("flat", "gradient", "checker"), "each as likely, of one or two random RGB values"),
     "pool": paper(None, "new textures in each image; fewer than 1,000 in all are found to harm"),
     "eye": ours((0.0, -0.72, 0.56), "placed by hand in the paper, 70 to 105 cm from the objects [m]"),
@@ -191,7 +192,7 @@ class Target(Objects):
         super().__init__(assets, count, Choice(range(1, shapes)), position, separate=True)
         self.target = Choice(range(shapes) if target is None else [target])
         self.shapes = shapes
-        self.register_buffer("foot", _foot(assets), persistent=False)
+        self.register_buffer("foot", footprint(assets), persistent=False)
 
     def meshes(self, noise: Noise) -> Tensor:
         """The target's row, then the others'."""
@@ -202,12 +203,6 @@ class Target(Objects):
     def spheres(self, mesh: Tensor, linear: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
         """Discs on the table, around what turns about the vertical through its origin."""
         return torch.nn.functional.pad(low[..., 2:], (2, 0)), self.foot[mesh]
-
-
-def _foot(assets: Assets) -> Tensor:
-    """Farthest from the vertical through its origin that each mesh reaches: float32 [K] [m]."""
-    far = assets.hull[:, :2].square().sum(-1).sqrt()
-    return torch.stack([far[first : first + count].max() for _, _, first, count in assets.meshes.tolist()])
 
 
 class Gloss(Randomizer):

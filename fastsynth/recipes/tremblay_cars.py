@@ -34,7 +34,7 @@ from fastsynth.randomizers import (
     SkyAmbient,
 )
 from fastsynth.recipes.assets_cars import cars
-from fastsynth.recipes.assets_distractors import DISTRACTORS, distractors
+from fastsynth.recipes.assets_distractors import distractors
 from fastsynth.recipes.assets_photos import photos as stand_in_photos
 from fastsynth.recipes.assets_polygons import polyhedron
 from fastsynth.recipes.numbers import Numbers, ours, paper
@@ -48,12 +48,10 @@ NUMBERS = {
     "place": ours((5.0, 30.0), "random in the paper, which gives no range; here on the ground, from the camera [m]"),
     "spread": ours(42.0, "to either side of where the camera looks [degrees]"),
     "heading": paper((0.0, 360.0), "random orientation; about the vertical alone: ours [degrees]"),
-    "distractors": ours((0, 20), "a random number in the paper"),
-    "distractor_types": paper(DISTRACTORS, "and so on"),
+    "distractors": ours((0, 20), "a random number in the paper, of cones, pyramids, spheres, cylinders and so on"),
     "distractor_scale": ours((0.3, 2.0), "random in the paper; log-uniform, of meshes of 1 m"),
     "distractor_depth": ours((4.0, 30.0), "they fly; from the camera [m]"),
-    "photos": paper(8000, "Flickr 8K; here a small pool of drawn pictures unless photographs are given"),
-    "stand_ins": ours(40, "drawn pictures, 160 x 214 pixels"),
+    "stand_ins": ours(40, "drawn pictures, 160 x 214 pixels, unless photographs are given; the paper has Flickr 8K"),
     "paint": ours((0.5, 1.0), "random colours, which multiply the photographs"),
     "azimuth": paper((0.0, 360.0), "[degrees]"),
     "elevation": paper((5.0, 30.0), "[degrees]"),
@@ -84,7 +82,7 @@ def tremblay_cars(assets: Assets | None = None, photos: Any = None, without: Seq
 
     Args:
         assets: Cars of about 4 m that stand on z = 0; 36 stand-ins by default.
-        photos: For backgrounds and for all surfaces: image files as for `ImageBackground`, or `Textures`.
+        photos: For backgrounds and for all surfaces: image files as for `ImageBackground`, or `Textures` that repeat.
         without: "light" (one fixed lamp), "textures" (plain colours), "half_textures", "distractors", "ground",
             "augmentation" (all of it), "brightness_contrast", "noise".
 
@@ -99,7 +97,6 @@ def tremblay_cars(assets: Assets | None = None, photos: Any = None, without: Seq
     if assets is None:
         assets = models(n["models"])
     pool = stand_in_photos(n["stand_ins"], (160, 214)) if photos is None else _textures(photos)
-    assert n["photos"] > 0 and n["distractor_types"] == DISTRACTORS
     cars_end = len(assets)
     every = Assets.concatenate([assets, _others()])
     ground = len(every) - 1
@@ -196,7 +193,7 @@ def _others() -> Assets:
 
 
 def _textures(photos: Any) -> Textures:
-    return photos if isinstance(photos, Textures) else load_textures(photos, wrap="repeat")
+    return photos if isinstance(photos, Textures) else load_textures(photos, wrap="repeat", max_size=1024)
 
 
 def _degrees(bounds: tuple[float, float]) -> Uniform:

@@ -7,6 +7,7 @@ procedural (`eye_region`, `eye_textures`), and what differs is said in the numbe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,19 +15,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fastsynth import procedural
 from fastsynth.annotate import keypoints_2d
 from fastsynth.assets import Assets, Material, Mesh
 from fastsynth.effects import Eye, Grey, RefractiveEye
 from fastsynth.effects.refractive_eye import HUMAN
+from fastsynth.environments import Environments
 from fastsynth.geometry import deg, multiply, transform_points
 from fastsynth.pack import pack
-from fastsynth.random import Choice, Distribution, Normal, TruncatedNormal, Uniform
-from fastsynth.randomizers import Camera, Deform, DirectionalLight, GradientBackground, SkyAmbient
+from fastsynth.random import Choice, Distribution, Noise, Normal, TruncatedNormal, Uniform, as_distribution
+from fastsynth.randomizers import Camera, Deform, DirectionalLight, EnvironmentLight
 from fastsynth.recipes import eye_region as region
 from fastsynth.recipes.eye_rig import EyeInstances, EyeRegion, Gaze
 from fastsynth.recipes.eye_textures import IRISES, eyeball, irises, on_ball, skins
 from fastsynth.recipes.numbers import Numbers, code, ours
-from fastsynth.recipes.recipe import OFF, Recipe
+from fastsynth.recipes.recipe import Recipe
 from fastsynth.types import Frames, SceneBatch
 
 NUMBERS = {
@@ -43,8 +46,8 @@ NUMBERS = {
     "brown": code(0.5, "brown with probability 1/2, else another one, evenly"),
     "gaze": code(30.0, "degrees, uniform to both sides, up and down and across"),
     "camera_distance": code(10.0, "units of the scene, whose unit is about a centimetre [cm]"),
-    "camera_pitch": code(20.0, "degrees to both sides"),
-    "camera_yaw": code(40.0, "degrees to both sides"),
+    "camera_pitch": code(20.0, "degrees to both sides: typed into the generator for SimGAN, by SimGAN-TF"),
+    "camera_yaw": code(40.0, "likewise"),
     "fov": ours(25.0, "degrees, vertical: the region fills the picture"),
     "lid_follow": ours(
         0.6, "part of the pitch that the upper lid follows; that it is three times the lower's is the code's"
@@ -55,10 +58,12 @@ NUMBERS = {
     "light_yaw": code((-90.0, 90.0), "degrees, uniform"),
     "light_intensity": code((0.6, 1.2), "uniform"),
     "light_saturation": ours((0.0, 0.35), "uniform; the hue is random in the code"),
-    "ambient": code((0.8, 1.2), "uniform, times the light of the surroundings"),
-    "surroundings": ours((0.24, 0.42), "for a panorama: a sky and a ground of random grey, what white reflects, and"),
-    "exposure": code((1.0, 1.2), "of the panorama, uniform"),
-    "background": ours((0.02, 0.5), "greys above and below, where the panorama would be seen past the head"),
+    "shadow": ours(0.05, "softness of the directional light's shadows [rad]; soft in the code"),
+    "panoramas": code(18, "of HDR light from all around; here skies without files"),
+    "panorama_turn": code((0.0, 360.0), "degrees, uniform"),
+    "exposure": code((1.0, 1.2), "of the panorama; uniform there, log-uniform here"),
+    "panorama_light": ours(-1.0, "EV of our skies before that"),
+    "ambient": code((0.8, 1.2), "uniform, multiplies what diffuse surfaces have of the panorama"),
     "gloss": ours((0.5, 0.16), "roughness of skin and tear film"),
 }
 #: Control vertices of the landmarks, as of UnityEyes' ``interior_margin_2d`` and ``caruncle_2d``.
@@ -119,6 +124,26 @@ class RandomHue(Distribution):
         return 1 - saturation * torch.minimum(turn, 4 - turn).clamp(0, 1)
 
 
+class Surroundings(EnvironmentLight):
+    """A panorama, and what part of it diffuse surfaces have.
+
+    Args:
+        environments: As of `EnvironmentLight`.
+        rotation: Likewise.
+        exposure: Likewise.
+        ambient: Multiplies what diffuse surfaces reflect of it.
+    """
+
+    def __init__(self, environments: Environments, rotation: Any, exposure: Any, ambient: Any) -> None:
+        super().__init__(environments, rotation, exposure)
+        self.ambient: Distribution = as_distribution(ambient, "Surroundings: `ambient`", [()])
+
+    def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
+        """Set the panorama and the ambient light."""
+        batch = super().forward(batch, noise)
+        return batch.replace(ambient=batch.ambient * self.ambient.sample(noise)[:, None, None])
+
+
 def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequence[str] = ()) -> Recipe:
     """Pictures of an eye, with where it looks.
 
@@ -147,7 +172,15 @@ def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequen
     gaze = Gaze(Uniform(-gaze_range, gaze_range), Uniform(-gaze_range, gaze_range))
     rig = EyeRegion(gaze, Normal((0.0,) * region.COMPONENTS, 1.0), n["lid_follow"], eye, n["lid_thickness"] / 100)
     skin = Choice(range(n["skins"]))
-    own = eye_meshes(rig, eye, n["gloss"]) if assets is None else assets
+    own = eye_meshes(rig, eye, n["gloss"])
+    if assets is not None:
+        counts = [len(part.vertices) for part in (own, assets)]
+        if len(assets) != 2 or counts[0] != counts[1]:
+            raise ValueError(
+                f"unity_eyes(): `assets` must be a mesh of the eye region and one of the eyeball, {counts[0]} vertices "
+                f"in all as those made here, but holds {len(assets)} meshes of {counts[1]} vertices."
+            )
+        own = assets
     count, brown = n["irises"], n["brown"]
     assert len(IRISES) == count
     weights = [brown] + [(1 - brown) / (count - 1)] * (count - 1)
@@ -158,23 +191,22 @@ def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequen
         Choice(range(count), weights), eye=eye,
     )  # fmt: skip
     yaw, pitch = deg(n["camera_yaw"]), deg(n["camera_pitch"])
-    dim, bright = (light * ambient * exposure for light, ambient, exposure in
-                   zip(n["surroundings"], n["ambient"], n["exposure"], strict=True))  # fmt: skip
+    ev = [n["panorama_light"] + math.log2(gain) for gain in n["exposure"]]
+    turn = Uniform(*(deg(angle) for angle in n["panorama_turn"]))
+    skies = procedural.environments(n["panoramas"], seed=0)
     axes = {
         "shape": {"region.deformers.0.coefficient": (0.0,) * region.COMPONENTS},
         "gaze": {"objects.gaze.pitch": 0.0, "objects.gaze.yaw": 0.0},
         "head": {"camera.azimuth": deg(-90.0), "camera.elevation": 0.0},
         "light": {
             "light.0.direction": (0.0, -0.7, 0.7), "light.0.color": (1.0, 1.0, 1.0), "light.0.intensity": 0.9,
-            "light.1.sky": 0.4, "light.1.ground": 0.3,
+            "light.1.choice": 0, "light.1.rotation": 0.0, "light.1.exposure": n["panorama_light"],
+            "light.1.ambient": 1.0,
         },
         "iris": {"cornea.texture": 0, "cornea.pupil": 1.0, "cornea.iris": (iris_low + iris_high) / 2},
         "refraction": {"cornea.ior": 1.0},
-        "color": {"grey": OFF},
     }  # fmt: skip
     more: dict[str, Any] = {"grey": Grey()} if gray else {}
-    if not gray:
-        del axes["color"]
     return Recipe(
         "unity_eyes",
         1,
@@ -197,11 +229,12 @@ def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequen
                 Bearing(n["light_pitch"], n["light_yaw"]),
                 Uniform(*n["light_intensity"]),
                 RandomHue(*n["light_saturation"]),
+                shadow=n["shadow"],
             ),
-            SkyAmbient(Uniform(dim, bright), Uniform(0.6 * dim, 0.8 * bright)),
+            Surroundings(skies, turn, Uniform(*ev), Uniform(*n["ambient"])),
         ],
-        background=GradientBackground(*(Uniform(*n["background"]) for _ in range(2))),
         shading="ggx",
+        shadow_size=512,
         region=Deform(rig, [0], normals="area"),
         cornea=refraction,
         **more,

@@ -30,8 +30,10 @@ from fastsynth.randomizers import (
     Setting,
     Twist,
 )
+from fastsynth.randomizers.lights import POINT, append_lights
+from fastsynth.randomizers.placement import footprint
 from fastsynth.recipes.assets_cabinet import SOFT, cabinet, packages
-from fastsynth.recipes.numbers import Numbers, memory, ours, paper
+from fastsynth.recipes.numbers import Numbers, memory, ours
 from fastsynth.recipes.recipe import OFF, Recipe
 from fastsynth.render import render
 from fastsynth.scene import Randomizer
@@ -39,11 +41,11 @@ from fastsynth.types import Frames, SceneBatch
 
 NUMBERS = {
     "size": ours((512, 512), "[pixels]"),
-    "projection": paper("fisheye", "the machine's own, its settings matched, the full circle in the picture"),
-    "k": ours((-0.02, 0.002, 0.0, 0.0), "mean of k1 k2 k3 k4; the intrinsics were not recovered"),
+    "k": ours((-0.02, 0.002, 0.0, 0.0), "mean of k1 k2 k3 k4; the paper's fisheye was not recovered"),
     "k_spread": ours((0.005, 0.0, 0.0, 0.0), "standard deviation of the same: how well a calibration holds"),
     "circle": ours(88.0, "half the angle of the image circle [degrees]"),
-    "radius": ours(0.475, "of the image circle, in picture heights"),
+    "radius": ours(0.475, "of the image circle, in picture heights; the whole of it is in the paper's picture, too"),
+    "pinhole": ours(100.0, "field of view without the fisheye [degrees]"),
     "axis_shift": ours(0.004, "standard deviation of where the camera sits [m]"),
     "cabinet": ours((0.7, 0.58, 0.34), "width, depth and height of a shelf [m]; the paper scans its cabinet"),
     "count": ours((4, 10), "packages on the shelf"),
@@ -99,8 +101,8 @@ def vending_fisheye(
     circle, (few, many), (points, sigma) = deg(n["circle"]), n["count"], n["lattice"]
     k = torch.tensor(n["k"])
     radius = circle * (1 + sum(float(k[i]) * circle ** (2 * i + 2) for i in range(4)))
-    focal = n["radius"] / radius if fisheye else 0.5 / math.tan(deg(50.0))
-    assert n["projection"] == "fisheye"
+    pinhole = 0.5 / math.tan(deg(n["pinhole"]) / 2)
+    focal = n["radius"] / radius if fisheye else pinhole
     spread = 0.5 * (wide - 0.2), 0.5 * (deep - 0.2)
     length, number = n["strip"]
     axes: dict[str, dict[str, Any]] = {
@@ -120,7 +122,6 @@ def vending_fisheye(
         lens = Lens("fisheye", Normal(n["k"], n["k_spread"]), circle)
     else:
         axes["calibration"] = {"camera.1.shift": (0.0, 0.0, 0.0)}
-        n.used |= {"k_spread", "radius"}
     eye = Pinhole.look_at((0.0, 0.0, high - 0.015), (0.0, 0.0, 0.0), up=(0.0, 1.0, 0.0))
     intrinsics = torch.diag(torch.tensor([focal, focal, 1.0]))[None]
     deformers = [
@@ -196,11 +197,7 @@ class Shelved(Objects):
         self, assets: Assets, goods: int, count: Choice, position: OnPlane, scale: Any, room: float, separate: bool
     ) -> None:
         super().__init__(assets, count, range(goods), position, scale=scale, separate=separate)
-        reach = [
-            assets.hull[first : first + length, :2].square().sum(-1).sqrt().max()
-            for _, _, first, length in assets.meshes.tolist()
-        ]
-        self.register_buffer("foot", torch.stack(reach) * room, persistent=False)
+        self.register_buffer("foot", footprint(assets) * room, persistent=False)
 
     def spheres(self, mesh: Tensor, linear: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
         """Discs on the shelf, around what turns about the vertical through its origin."""
@@ -253,11 +250,11 @@ class Strip(Randomizer):
         color = torch.stack([warmth.exp(), torch.ones_like(warmth), (-warmth).exp()], -1) * light[:, None]
         each = (color / self.number)[:, None].expand(-1, self.number, 3)
         down = torch.zeros_like(place) - torch.nn.functional.pad(torch.ones_like(x)[..., None], (2, 0))
-        new = {
-            "light_kind": torch.full_like(x, 2, dtype=torch.int32),
+        fields = {
+            "light_kind": torch.full_like(x, POINT, dtype=torch.int32),
             "light_position": place,
             "light_direction": down,
             "light_color": each,
             "light_cone": torch.full_like(place[..., :2], -1.0),
         }
-        return batch.replace(**{name: torch.cat([getattr(batch, name), value], 1) for name, value in new.items()})
+        return append_lights(batch, fields)
