@@ -5,8 +5,9 @@ from fastsynth.effects.blends import BLENDS, Blend, BoundaryBlur, MotionBlur
 from fastsynth.effects.effect import Effect
 from fastsynth.effects.grain import GaussianNoise, SaltAndPepper, gaussian_noise, salt_and_pepper
 from fastsynth.effects.kernels import box_kernel, delta_kernel, gaussian_kernel, line_kernel
-from fastsynth.effects.photometry import Fog, Grey, Photometric, Rain, adjusted, fogged, grey_of, hue_shifted, rained
+from fastsynth.effects.photometry import Grey, Photometric, adjusted, grey_of, hue_shifted
 from fastsynth.effects.refractive_eye import Eye, RefractiveEye
+from fastsynth.effects.weather import Fog, Rain, fogged, rained
 
 __all__ = [
     "BLENDS",

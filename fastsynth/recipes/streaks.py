@@ -1,4 +1,4 @@
-"""Rain as streaks that are looked up rather than convolved: a fifth of the time of `fastsynth.effects.Rain`."""
+"""Rain as streaks that are looked up, not convolved as in `fastsynth.effects.Rain`: for pictures full of it."""
 
 from __future__ import annotations
 
