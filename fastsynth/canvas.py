@@ -35,15 +35,19 @@ class Canvas:
             raise AttributeError(f"Canvas: `{name}` was not drawn. Name it among the `needs` of the step.")
         raise AttributeError(f"Canvas has no attribute {name!r}.")
 
-    def backdrop(self, hidden: Tensor | None = None) -> Tensor:
+    def backdrop(self, hidden: Tensor | None = None, wanted: Tensor | None = None) -> Tensor:
         """The picture without objects, at the same stage: linear radiance, or display values.
 
         Args:
             hidden: Which instances to leave out, bool [B, N]; all by default.
+            wanted: Which pictures are of interest, bool [B]; the others hold anything, and cost less. All by default.
 
         Returns:
             float32 [B, 3, H, W]. Steps of the stage "light" are in that of the stage "picture"; no others are.
         """
-        mesh = self.batch.mesh_id
+        mesh, photo = self.batch.mesh_id, self.batch.photo_id
         nothing = torch.full_like(mesh, -1)
-        return self.draw(self.batch.replace(mesh_id=nothing if hidden is None else torch.where(hidden, nothing, mesh)))
+        mesh = nothing if hidden is None else torch.where(hidden, nothing, mesh)
+        if wanted is not None:
+            mesh, photo = torch.where(wanted[:, None], mesh, -1), torch.where(wanted, photo, -1)
+        return self.draw(self.batch.replace(mesh_id=mesh, photo_id=photo))

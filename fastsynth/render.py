@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
 
 from fastsynth import ops
-from fastsynth.canvas import Canvas
 from fastsynth.environment import turn_of
+from fastsynth.finish import finish
 from fastsynth.ops.draw import ASSETS, SCENE, TEXTURES
 from fastsynth.ops.gbuffer import OUTPUTS as SURFACES
 from fastsynth.ops.rasterize import MAX_SIZE, check_size
 from fastsynth.outlines import loose_boxes
 from fastsynth.shadow import shadow_maps
 from fastsynth.surface import clip_from_object, cofactors, determinant, eye_position
-from fastsynth.types import OUTPUTS, SHADINGS, TONES, Frames, SceneBatch, Step
+from fastsynth.types import OUTPUTS, SHADINGS, TONES, Frames, SceneBatch
 from fastsynth.views import through_lens
 
 # Outputs that the kernel writes under another name, or that are made from another's result.
@@ -101,30 +101,18 @@ def render(
 
     steps = batch.effects if "rgb" in outputs else ()
     light = tuple(step for step in steps if step.stage == "light")
-    picture = tuple(step for step in steps if step.stage == "picture")
     sensed = bool(light) or batch.lens is not None or batch.blur is not None or batch.noise is not None
     develops = "rgb" in outputs and sensed
     needed = dict.fromkeys([*outputs, *(name for step in steps for name in step.needs)])
-    dtype = torch.float32 if picture else rgb_dtype
-    drawn = _draw(batch, size, tuple(needed), grid, develops, dtype, texels)
+    drawn = _draw(batch, size, tuple(needed), grid, develops, torch.float32 if steps else rgb_dtype, texels)
 
-    def apply(steps: tuple[Step, ...], stage: str, behind: Callable[[SceneBatch], torch.Tensor]) -> None:
-        for step in steps:
-            canvas = Canvas(batch, size, stage, {name: drawn[name] for name in step.needs}, behind)
-            drawn["rgb"] = step.change(drawn["rgb"], canvas, **step.values)
+    def before(bare: SceneBatch, stage: str) -> torch.Tensor:
+        if stage == "light":
+            return _draw(bare, size, ("rgb",), grid, True, torch.float32, texels)["rgb"]
+        return render(bare.replace(effects=light), size, ("rgb",), samples=samples, texels=texels).rgb
 
-    if light:
-        apply(light, "light", lambda bare: _draw(bare, size, ("rgb",), grid, True, torch.float32, texels)["rgb"])
-    if develops:
-        drawn["rgb"] = _develop(batch, drawn["rgb"], dtype)
-    if picture:
-
-        def behind(bare: SceneBatch) -> torch.Tensor:
-            return render(bare.replace(effects=light), size, ("rgb",), samples=samples, texels=texels).rgb
-
-        apply(picture, "picture", behind)
-        if rgb_dtype == torch.uint8:
-            drawn["rgb"] = torch.rsub(drawn["rgb"].detach(), 0.5, alpha=-255.0).clamp_(0.0, 255.0).to(torch.uint8)
+    if steps or develops:
+        drawn["rgb"] = finish(batch, size, drawn, develops, rgb_dtype, before)
     return Frames(batch, size, {name: drawn[name] for name in outputs}, drawn["flags"])
 
 
@@ -270,15 +258,6 @@ def _draw_lit(
         **lit,
     )
     return {"flags": samples["flags"], **drawn}
-
-
-def _develop(batch: SceneBatch, linear: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Blur, noise and tone curve, which see neighbouring pixels or need numbers of their own."""
-    if batch.blur is not None:
-        height = linear.shape[2]
-        sigma = batch.blur.clamp(0.0, batch.blur_limit) * height
-        linear = ops.blur(linear, sigma, math.ceil(3.0 * batch.blur_limit * height))
-    return ops.develop(linear, batch.exposure, batch.white_balance, batch.noise, batch.noise_key, batch.tone, dtype)
 
 
 def _fields(batch: SceneBatch) -> dict[str, torch.Tensor | None]:

@@ -118,8 +118,9 @@ def _blend(
     What a kernel does not hold of the picture the backdrop fills; a kernel of one pixel costs little, and neither does
     an empty mask for Poisson's equation.
     """
-    mask, backdrop = (canvas.instance_id >= 0)[:, None], canvas.backdrop()
-    whole, solves = ((kind == 0) | (kind == _MOTION))[:, None, None, None], (kind == _POISSON)[:, None, None, None]
+    keeps = (kind == 0) | (kind == _MOTION)  # nothing of the backdrop enters
+    mask, backdrop = (canvas.instance_id >= 0)[:, None], canvas.backdrop(wanted=~keeps)
+    whole, solves = keeps[:, None, None, None], (kind == _POISSON)[:, None, None, None]
     spread = line_kernel(torch.where(kind == _MOTION, length, 0.0), angle, radius, begin)
     margin = radius - kernel.shape[1] // 2
     small = torch.nn.functional.pad(kernel, (margin,) * 4)

@@ -135,7 +135,7 @@ class RefractiveEye(Effect):
         ray = normalize(place - pixel(eye))
 
         # The cornea itself rather than its triangles.
-        axis = torch.zeros_like(ray)
+        axis = pixel(torch.zeros_like(eye))
         axis[..., 1] = -1.0
         centre = axis * cornea_at[..., None]
         away = pixel(eye) - centre
@@ -148,15 +148,15 @@ class RefractiveEye(Effect):
 
         size = pixel(iris) * limbus
         seen = refracted_place(surface, ray, normal, pixel(ior), axis * (limbus_at - depth)[..., None], axis)
-        across = torch.stack([seen[..., 0], -seen[..., 2]], -1) / size[..., None]  # rows of the texture run down
-        radius = (across * across).sum(-1).clamp(min=1e-12).sqrt()
+        across, down = seen[..., 0] / size, -seen[..., 2] / size  # rows of the texture run down
+        radius = (across * across + down * down).clamp(min=1e-12).sqrt()
         limit = (rest * pixel(pupil)).clamp(0.1, 0.85)
-        read = across * (dilated(radius, rest, limit) / radius)[..., None]
+        stretch = dilated(radius, rest, limit) / radius
+        read = torch.stack([across * stretch, down * stretch], -1)
         albedo = F.grid_sample(picture, read, mode="bilinear", padding_mode="border", align_corners=False)
 
         # Iris within the limbus, sclera around it: only as far as the mesh is black.
-        ring = torch.cat([surface[..., :1], surface[..., 2:]], -1)
-        out = (ring * ring).sum(-1).clamp(min=1e-16).sqrt()
+        out = (surface[..., 0] ** 2 + surface[..., 2] ** 2).clamp(min=1e-16).sqrt()
         front = -surface[..., 1] > limbus_at - 0.4 * limbus
         white = smoothstep(0.86, 1.02, out / size)
         black = 1 - smoothstep(*BLACK, (place[..., 0] ** 2 + place[..., 2] ** 2).clamp(min=1e-16).sqrt() / limbus)
@@ -164,7 +164,7 @@ class RefractiveEye(Effect):
         white = torch.where(meets & front, white, 1)
         normals = canvas.normals.permute(0, 2, 3, 1)
         outward = multiply(batch.camera_from_world[:, None, None, :3, :3].mT, normals[..., None])[..., 0]
-        flat = -pose[:, :3, 1].view(-1, 1, 1, 3).expand_as(outward)
+        flat = -pixel(pose[:, :3, 1])
         here = pose[:, :3, 3]
         through = 1 - fresnel((-(ray * normal).sum(-1)).clamp(0, 1), pixel(ior))
         behind = albedo.permute(0, 2, 3, 1) * irradiance(batch, flat, here) * through[..., None]
@@ -194,22 +194,23 @@ def irradiance(batch: SceneBatch, normal: Tensor, place: Tensor) -> Tensor:
 
     Args:
         batch: B images.
-        normal: Unit normals, world, float32 [B, H, W, 3].
+        normal: Unit normals, world, float32 [B, H, W, 3]; fast where each component lies together.
         place: Where the surface is, for lights that are near, float32 [B, 3] [m].
 
     Returns:
         Linear, float32 [B, H, W, 3].
     """
-    x, y, z = normal.unbind(-1)
-    one = torch.ones_like(x)
+    normal = normal.movedim(-1, 1)  # pixels last: channels are then added a picture at a time
+    x, y, z = normal.split(1, 1)
     # Real spherical harmonics in the order of the data model.
     terms = (
-        *(0.28209479 * one, 0.48860251 * y, 0.48860251 * z, 0.48860251 * x, 1.09254843 * x * y, 1.09254843 * y * z),
+        *(0.48860251 * y, 0.48860251 * z, 0.48860251 * x, 1.09254843 * x * y, 1.09254843 * y * z),
         *(0.31539157 * (3 * z * z - 1), 1.09254843 * x * z, 0.54627422 * (x * x - y * y)),
     )
-    total = torch.zeros_like(normal)
-    for term, weight in zip(terms, batch.ambient.unbind(1), strict=True):
-        total = total + term[..., None] * weight[:, None, None]
+    first, *weights = batch.ambient[..., None, None].unbind(1)
+    total = (0.28209479 * first).expand_as(normal)
+    for term, weight in zip(terms, weights, strict=True):
+        total = total + term * weight
     total = total.clamp(min=0)
     for light in range(batch.light_kind.shape[1]):
         kind = batch.light_kind[:, light, None]
@@ -218,6 +219,6 @@ def irradiance(batch: SceneBatch, normal: Tensor, place: Tensor) -> Tensor:
         near = kind >= 2
         direction = torch.where(near, to / square.sqrt(), -batch.light_direction[:, light])
         strength = torch.where(near, 1 / square, (kind == 1).float()) * batch.light_color[:, light]
-        cosine = (normal * direction[:, None, None]).sum(-1).clamp(min=0)
-        total = total + cosine[..., None] * strength[:, None, None]
-    return total
+        cosine = (normal * direction[..., None, None]).sum(1, keepdim=True).clamp(min=0)
+        total = total + cosine * strength[..., None, None]
+    return total.movedim(1, -1)
