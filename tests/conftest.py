@@ -12,6 +12,13 @@ from toolchain import COMPILER, NVCC
 
 CUDA = pytest.param("cuda", marks=pytest.mark.cuda)
 
+# Processes of tests side by side share the cores, else threads that wait for one another would take most of the time.
+PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+if PROCESSES > 1:
+    THREADS = max(1, (os.cpu_count() or 1) // PROCESSES)
+    torch.set_num_threads(THREADS)
+    os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))  # of the processes that tests start
+
 
 def pytest_collection_modifyitems(items):
     """Skip CUDA tests where there is no GPU, unless the machine promised one."""

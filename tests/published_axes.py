@@ -126,7 +126,7 @@ SCENE = {
     ),
     ("Photographs behind", "--●○●--●"): dict(
         cars="background.photo 0 to 39",
-        saved="missing: An arm of an ablation, while here models are always behind.",
+        saved="photographs in place of models",
         paste="background.photo 24 values",
         uav="each with its fit",
     ),
@@ -173,7 +173,7 @@ APPEARANCE = {
     ("How many lights", "-●●●-○○-"): dict(
         table="light.0.count 1 to 4",
         cars="light.0.count 1 to 12",
-        saved="missing: Always two, of varying place, colour and strength.",
+        saved="light.1.count 1 to 3",
         eyes="one, and a panorama",
         vending="one strip",
     ),
@@ -181,18 +181,18 @@ APPEARANCE = {
         drive="light.0.azimuth 0 to 360°; light.0.elevation 1 to 75°",
         table="light.0.position; without light",
         cars="light.0.position; without light",
-        saved="light.?.position; without light_place",
+        saved="light.1.position; without light_place",
         eyes="light.0.direction; ranges of the generator",
         vending="light.0.place 0.1 to 0.2",
         uav="light.1.direction",
     ),
     ("Colour of lights", "○--●-●--"): dict(
-        drive="light.0.color", saved="light.?.color 0.1 to 1; without light_color", eyes="light.0.color 0.65 to 1"
+        drive="light.0.color", saved="light.1.color 0.1 to 1; without light_color", eyes="light.0.color 0.65 to 1"
     ),
     ("Strength of lights", "○-○○-●--"): dict(
         drive="light.0.intensity 0.03 to 1",
         cars="light.0.intensity 0.05 to 0.6",
-        saved="light.[12].intensity",
+        saved="light.1.intensity",
         eyes="light.0.intensity 0.6 to 1.2",
     ),
     ("Light from all around", "○-●--●○-"): dict(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_compose import make_batch
 from test_kernels import BUDGETS, OTHERS, SHARED_BYTES
-from test_ops import CASES
+from test_ops import CASES, run
 
 import fastsynth as fs
 
@@ -40,10 +40,10 @@ def assert_within_limits(launches):
         assert each.threads * BUDGETS.get(each.kernel, OTHERS)[0] <= REGISTERS, each
 
 
-@pytest.mark.parametrize("op", CASES)
-def test_every_op(op, interpreter):
+@pytest.mark.parametrize("name", CASES)
+def test_every_op(name, interpreter):
     with interpreter.running(choose=nothing) as launches:
-        getattr(torch.ops.fastsynth, op)(*CASES[op])
+        run(name)
     assert_within_limits(launches)
 
 

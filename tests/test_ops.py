@@ -70,22 +70,23 @@ def lit_arguments(backward):
             0.01, 0.0)  # fmt: skip
 
 
-def gbuffer_arguments():
+def gbuffer_arguments(lit):
     assets, scene, _, _, lighting, *ids = lit_arguments(backward=False)
-    casters, side = ids[5:7]
+    lighting, casters, side = (lighting, *ids[5:7]) if lit else ([], 0, 0)
     return (assets, scene, lighting, *ids[:2], 31, casters, side, 2, 0, True, 0.01, 0.0)
 
 
 FACES = torch.tensor([[0, 1, 2], [2, 1, 3]], dtype=INT)
 IDS = torch.randint(-1, 2, (2, 6, 7), generator=generator(), dtype=INT)
 DEFORM = 1 | 2 << 4 | 3 << 8 | 2 << 12 | 4 << 16
-# op: arguments of the registered operator
+# op, or op and a word: arguments of the registered operator
 CASES = {
     "draw": draw_arguments(),
     "draw_backward": draw_backward_arguments(),
     "draw_lit": lit_arguments(backward=False),
     "draw_lit_backward": lit_arguments(backward=True),
-    "gbuffer": gbuffer_arguments(),
+    "gbuffer": gbuffer_arguments(lit=False),
+    "gbuffer lit": gbuffer_arguments(lit=True),
     "transform": (rand(5, 3), rand(2, 4, 4)),
     "rasterize": (rand(2, 4, 4) + 0.5, FACES, torch.empty(0, 2, dtype=INT), 6, 7, 0),
     "rasterize_layer": (
@@ -120,26 +121,34 @@ CASES |= {
 }
 
 
-@pytest.mark.parametrize("op", CASES)
-def test_registration(op):
-    overload = getattr(torch.ops.fastsynth, op).default
-    torch.library.opcheck(
-        overload, CASES[op], test_utils=("test_schema", "test_faketensor", "test_aot_dispatch_static")
-    )
+def case(name):
+    """The operator as it is registered now, and its arguments."""
+    return getattr(torch.ops.fastsynth, name.partition(" ")[0]).default, CASES[name]
+
+
+def run(name):
+    """What the operator makes of them."""
+    op, arguments = case(name)
+    return op(*arguments)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_registration(name):
+    torch.library.opcheck(*case(name), test_utils=("test_schema", "test_faketensor", "test_aot_dispatch_static"))
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("op", CASES)
-def test_devices_agree(op):
-    overload = getattr(torch.ops.fastsynth, op).default
+@pytest.mark.parametrize("name", CASES)
+def test_devices_agree(name):
+    op, arguments = case(name)
 
     def move(x, to):
         if isinstance(x, list):
             return [t.to(to) for t in x]
         return x.to(to) if isinstance(x, torch.Tensor) else x
 
-    here = overload(*CASES[op])
-    there = overload(*(move(x, "cuda") for x in CASES[op]))
+    here = op(*arguments)
+    there = op(*(move(x, "cuda") for x in arguments))
     for a, b in zip(here, there) if isinstance(here, list) else ((here, there),):
         if a.dtype.is_floating_point:
             torch.testing.assert_close(b.cpu(), a, atol=1e-6, rtol=1e-6)

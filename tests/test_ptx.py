@@ -8,7 +8,7 @@ import pytest
 import torch
 from reference_picture_gradients import leaves_of
 from test_compose import VARIANTS, make_batch
-from test_ops import CASES
+from test_ops import CASES, run
 from test_rasterize import KINDS, faces_of, soup
 
 import fastsynth as fs
@@ -51,14 +51,14 @@ def assert_same_sums(actual, expected, name=""):
         torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()), msg=name)
 
 
-@pytest.mark.parametrize("op", CASES)
-def test_ops(op, interpreter):
-    expected = tensors(getattr(torch.ops.fastsynth, op)(*CASES[op]))
+@pytest.mark.parametrize("name", CASES)
+def test_ops(name, interpreter):
+    expected = tensors(run(name))
     with interpreter.running() as launches:
-        actual = tensors(getattr(torch.ops.fastsynth, op)(*CASES[op]))
+        actual = tensors(run(name))
     assert launches
     for a, b in zip(actual, expected, strict=True):
-        if op in ("draw_backward", "draw_lit_backward"):
+        if name in ("draw_backward", "draw_lit_backward"):
             assert_same_sums(a, b)
         else:
             assert_same(a, b)
@@ -181,8 +181,8 @@ def test_layers(kind, interpreter):
 
 def test_the_ops_launch_every_kernel(interpreter):
     with interpreter.running(choose=lambda launched: ()) as launches:
-        for op, arguments in CASES.items():
-            getattr(torch.ops.fastsynth, op)(*arguments)
+        for name in CASES:
+            run(name)
     assert len(interpreter.kernels) == len({each.kernel for each in launches})
 
 

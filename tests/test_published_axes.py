@@ -128,6 +128,7 @@ TESTS = {
     "overlap up to 0.3": LIMITS,
     "overlap up to 0.75": f"{PASTE}::test_no_box_is_covered_beyond_the_limit",
     "rain wets everything": f"{DRIVE}::test_paint_is_the_vehicles_alone_and_rain_wets_everything",
+    "photographs in place of models": f"{SAVED}::test_photographs_can_be_in_place_of_models",
     "ranges of the generator": f"{EYES}::test_ranges_are_those_of_the_generator",
     "soft packages bend": CIRCLE,
     "steps of equal area": A_PASS,

@@ -10,6 +10,7 @@ from test_packing import worst
 
 import fastsynth as fs
 from fastsynth.recipes import annotation_saved
+from fastsynth.recipes.assets_cutouts import places
 
 TARGETS = 6
 
@@ -115,3 +116,11 @@ def test_the_arms_of_the_ablations_differ_in_what_they_should(order):
 def test_a_wrong_order_is_refused():
     with pytest.raises(ValueError, match='"curriculum" or "random"'):
         annotation_saved(*assets(), order="shuffled")
+
+
+def test_photographs_can_be_in_place_of_models():
+    made = annotation_saved(*assets(), places(2, 32))
+    drawn = fs.render(made.sample(4, aspect=4 / 3), (24, 32), ("rgb", "instance_id"))
+    layers = drawn.batch.layer.unique().tolist()
+    assert layers == [1, 2] and (drawn.batch.photo_id >= 0).all()
+    assert (drawn.instance_id < 0).any(dim=(1, 2)).all() and drawn.rgb.std() > 0.1

@@ -106,7 +106,7 @@ def test_nothing_waits(name):
 
 
 LEARNED = {
-    "annotation_saved": ("camera.fov", "light.1.intensity", "light.2.position"),
+    "annotation_saved": ("camera.fov", "light.1.intensity", "light.1.position"),
     "cut_paste": ("objects.scale",),
     "matrix_drive": ("camera.height", "light.0.intensity", "fog.extinction"),
     "rozantsev_uav": ("objects.position",),

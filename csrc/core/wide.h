@@ -5,6 +5,8 @@
 // single precision without contraction on every side, so both give the same bits.
 #pragma once
 
+#include <type_traits>
+
 #include "platform.h"
 
 #ifndef __CUDACC__
@@ -99,6 +101,15 @@ FS_HD int32_t shift_right_logical(int32_t x, int by) { return static_cast<int32_
 FS_HD int32_t multiply(int32_t a, int32_t b) {
   return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
 }
+
+// Floats as integers of the same order, and back. Nothing overflows, also where the lane's value is not taken.
+template <class T>
+FS_HD auto ordered(T x) {
+  const auto bits = as_int(x);
+  using I = std::remove_const_t<decltype(bits)>;
+  return select(bits < I(0), I(-1) - (bits & I(0x7fffffff)), bits);
+}
+FS_HD float from_ordered(int32_t x) { return as_float(x < 0 ? int32_t(uint32_t(-1 - x) | 0x80000000u) : x); }
 
 FS_HD int32_t min_over(int32_t x, bool) { return x; }
 FS_HD int32_t max_over(int32_t x, bool) { return x; }

@@ -301,18 +301,7 @@ struct BoundPlaces {
     }
     tile.sync();
     float* to = box + 6 * tile.index;
-    tile.for_one(6, [&](int32_t i) {
-      const int32_t bits = shared.extent[i];
-      to[i] = as_float(bits < 0 ? int32_t(0x80000000u) - bits : bits);
-    });
-  }
-
- private:
-  // Floats as integers of the same order.
-  template <class T>
-  static FS_KERNEL auto ordered(T x) {
-    const auto bits = as_int(x);
-    return select(bits < decltype(bits)(0), decltype(bits)(int32_t(0x80000000)) - bits, bits);
+    tile.for_one(6, [&](int32_t i) { to[i] = from_ordered(shared.extent[i]); });
   }
 };
 

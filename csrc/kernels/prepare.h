@@ -164,18 +164,9 @@ struct LooseBoxes {
     tile.sync();
     tile.for_one(4, [&](int32_t i) {
       const bool empty = shared.extent[0] > shared.extent[2];
-      box[i] = empty ? 0.0f : plain(shared.extent[i]);
+      box[i] = empty ? 0.0f : from_ordered(shared.extent[i]);
     });
   }
-
- private:
-  // Floats as integers of the same order.
-  template <class T>
-  static FS_KERNEL auto ordered(T x) {
-    const auto bits = as_int(x);
-    return select(bits < decltype(bits)(0), decltype(bits)(int32_t(0x80000000)) - bits, bits);
-  }
-  static FS_KERNEL float plain(int32_t x) { return as_float(x < 0 ? int32_t(0x80000000u - uint32_t(x)) : x); }
 };
 
 }  // namespace fastsynth

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -18,17 +19,19 @@ from fastsynth.randomizers import (
     Camera,
     Clutter,
     FrustumPosition,
+    ImageBackground,
     Limits,
     Materials,
     Occluders,
     Only,
     Packed,
-    PointLight,
+    PointLights,
     Sensor,
 )
 from fastsynth.recipes.numbers import Numbers, code, memory, ours, paper
 from fastsynth.recipes.recipe import Recipe
 from fastsynth.schedule import Nested, area_linear, views
+from fastsynth.textures import Textures
 
 SOURCE = (
     "Hinterstoisser, Pauly, Heibel, Marek, Bokeloh: An Annotation Saved is an Annotation Earned: Using Fully Synthetic "
@@ -53,7 +56,7 @@ NUMBERS = {
     "overlap": paper(0.3),
     "occluder_scale": code((0.2, 0.3), "SynthDet: size of an occluder over that of the object"),
     "occluder_probability": code(0.8, "Blender re-implementation"),
-    "lights": ours(2, "point lights"),
+    "lights": ours((1, 3), "point lights; their number varies in the paper"),
     "light_place": ours((1.5, 1.0), "how far lights are to the sides and behind the camera, in object distances"),
     "light_color": code((0.1, 1.0), "SynthDet: of each channel"),
     "light_intensity": ours((1.0, 4.0), "on a white surface at the distance of the objects"),
@@ -107,6 +110,7 @@ def pool(count: int = 45, texture_size: int = 64) -> Assets:
 def annotation_saved(
     assets: Assets | None = None,
     background: Assets | None = None,
+    photos: str | Path | Sequence[str | Path] | Textures | None = None,
     *,
     order: str = "curriculum",
     per_image: int | Sequence[int] | None = None,
@@ -126,6 +130,7 @@ def annotation_saved(
     Args:
         assets: Targets, each mesh a class of its own or not; by default 64 drawn products.
         background: Models of background and occluders, without labels; by default drawn ones.
+        photos: Behind the objects, as of `ImageBackground`, in place of models: an arm of the paper's ablation.
         order: "curriculum", or "random" for objects, poses and distances that are drawn independently of one another.
         per_image: Objects an image: one number, or one for each scale.
         background_scale: Size of background models over that of the objects.
@@ -185,27 +190,24 @@ def annotation_saved(
 
     side, behind = n["light_place"]
     middle = float(np.mean(distances))
-    strength = [value * middle**2 for value in n["light_intensity"]]
-    lights = [
-        PointLight(
-            position=Uniform(
-                (-side * middle, -behind * middle, -side * middle), (side * middle, 0.3 * middle, side * middle)
-            ),
-            intensity=LogUniform(*strength),
-            color=Uniform((n["light_color"][0],) * 3, (n["light_color"][1],) * 3),
-        )
-        for _ in range(n["lights"])
-    ]
-    each = range(1, n["lights"] + 1)
+    few, many = n["lights"]
+    lights = PointLights(
+        Choice(range(few, many + 1)),
+        Uniform((-side * middle, -behind * middle, -side * middle), (side * middle, 0.3 * middle, side * middle)),
+        LogUniform(*n["light_intensity"]),
+        Uniform((n["light_color"][0],) * 3, (n["light_color"][1],) * 3),
+        reach=middle,
+    )
+    clutter = Clutter(one, rows_back, Uniform(*n["background_scale"]), passes=n["passes"], depth=1.0, gap=0.25)
     recipe = Recipe(
         "annotation_saved",
-        1,
+        2,
         SOURCE,
         n,
         n["size"],
         {
-            "light_color": {f"light.{row}.color": (1.0, 1.0, 1.0) for row in each},
-            "light_place": {f"light.{row}.position": (0.0, 0.0, side * middle) for row in each},
+            "light_color": {"light.1.color": (1.0, 1.0, 1.0)},
+            "light_place": {"light.1.position": (0.0, 0.0, side * middle)},
             "blur": {"sensor.blur": 0.0},
             "noise": {"noise.sigma": 0.0},
             "hue": {"materials.part.hue": 0.0},
@@ -228,9 +230,10 @@ def annotation_saved(
             ),
             Limits(n["overlap"], n["truncation"], rows=rows),
             Occluders(one, rows_back, Uniform(*n["occluder_scale"]), n["occluder_probability"], layer=2),
-            Clutter(one, rows_back, Uniform(*n["background_scale"]), passes=n["passes"], depth=1.0, gap=0.25),
+            *([clutter] if photos is None else []),
         ],
-        light=[Ambient(Uniform(*n["ambient"])), *lights],
+        light=[Ambient(Uniform(*n["ambient"])), lights],
+        background=None if photos is None else ImageBackground(photos),
         materials=Only(Materials(hue=Uniform(*(2 * np.pi * turn for turn in n["hue"]))), rows_back),
         sensor=Sensor(blur=Uniform(*n["blur"]), blur_limit=n["blur"][1]),
         noise=GaussianNoise(Uniform(*n["noise"])),
