@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -12,9 +13,9 @@ from fastsynth import ops
 from fastsynth.canvas import Canvas
 from fastsynth.types import SceneBatch
 
-#: Draws a batch as it is before the steps of a stage: linear light, or a picture.
-Draw = Callable[[SceneBatch, str], Tensor]
-# Pixels that steps change at once on a CPU, where memory costs more than arithmetic: what they make stays in its caches.
+#: ``draw(batch, stage)``: the pictures before the steps of a stage, linear light or display values.
+Draw = Callable[..., Tensor]
+# Pixels that steps change at once on a CPU, where memory costs more than arithmetic: what they make stays in caches.
 _AT_ONCE = 1 << 17
 
 
@@ -52,9 +53,8 @@ def _finished(
     for stage in ("light", "picture"):
         steps = [step for step in batch.effects if step.stage == stage]
         for step in steps:
-            canvas = Canvas(
-                batch, size, stage, {name: maps[name] for name in step.needs}, lambda bare, stage=stage: draw(bare, stage)
-            )
+            labels = {name: maps[name] for name in step.needs}
+            canvas = Canvas(batch, size, stage, labels, functools.partial(draw, stage=stage))
             image = step.change(image, canvas, **step.values)
         if stage == "light" and senses:
             shown = any(step.stage == "picture" for step in batch.effects)

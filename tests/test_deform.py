@@ -182,6 +182,12 @@ def test_the_kernel_computes_the_functions():
     assert torch.equal(alone, made[1:])
 
 
+def test_copies_of_nothing_are_zeros():
+    row, one, push = torch.zeros(1).int(), torch.ones(1).int(), [ops.bend_dent(*torch.ones(2, 1, 3), torch.ones(1))]
+    torch.full((1, 4, 8), 7.0)  # what lies in memory
+    assert torch.equal(ops.deform(torch.zeros(0, 8), row, one, push, 4), torch.zeros(1, 4, 8))
+
+
 def test_errors_say_what_is_wanted():
     points, corner = torch.zeros(3, 3), torch.zeros(3)
     with pytest.raises(ValueError, match="`basis` must be one of"):
@@ -194,5 +200,14 @@ def test_errors_say_what_is_wanted():
         deform.vertex_normals(torch.eye(3), deform.topology(np.array([[0, 1, 2]]), np.eye(3)), weight="none")
     with pytest.raises(ValueError, match="at least one step"):
         ops.deform(torch.zeros(1, 8), torch.zeros(1).int(), torch.ones(1).int(), [], 1)
+    with pytest.raises(ValueError, match="2 to 5 control points along each side with the bernstein"):
+        ops.bend_lattice(torch.zeros(1, 6, 2, 2, 3), torch.zeros(1, 3), torch.ones(1, 3))
+    faces, rows = torch.zeros(1, 4).int(), torch.tensor([[0, 1, 0, 1]]).int()
+    push = ops.bend_dent(*torch.ones(2, 1, 3), torch.ones(1))
+    wide = push._replace(numbers=push.numbers.double())
+    with pytest.raises(TypeError, match="`numbers` must be torch.float32"):
+        ops.deform_copies(torch.zeros(1, 8), faces, torch.zeros(1, 3), rows, [wide], 1, 1)
+    with pytest.raises(ValueError, match="`vertices` must be at least 1"):
+        ops.deform_copies(torch.zeros(1, 8), faces, torch.zeros(1, 3), rows, [push], 0, 1)
     with pytest.raises(ValueError, match="must be at least"):
         fs.procedural.tessellated(fs.procedural.box(), 0.0)

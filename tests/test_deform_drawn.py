@@ -39,8 +39,12 @@ def by_functions(made):
     return made
 
 
-def test_both_ways_make_the_same_shapes():
-    fast, slow = scene().sample(6), by_functions(scene()).sample(6)
+@pytest.mark.parametrize("size", [4, 15])
+def test_both_ways_make_the_same_shapes(size):
+    def made():
+        return scene(*(fs.Lattice(fs.Normal(0.0, 0.1), size, stands=True), *bends()[1:]))
+
+    fast, slow = made().sample(6), by_functions(made()).sample(6)
     for name in ("faces", "meshlets", "levels", "meshes", "mesh_class", "hull", "mesh_bounds", "vertex_data"):
         torch.testing.assert_close(getattr(fast.assets, name), getattr(slow.assets, name), atol=1e-4, rtol=0)
     assert torch.equal(fast.mesh_id, slow.mesh_id)
@@ -162,6 +166,10 @@ def test_sampling_compiles_whole():
     got = torch.compile(vertices, fullgraph=True, backend="aot_eager")(torch.tensor([4, 0]))
     for a, b in zip(got, vertices(torch.tensor([4, 0])), strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_no_images():
+    assert scene().sample(0).images == 0
 
 
 def test_wrong_deforms_are_refused():

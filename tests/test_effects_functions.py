@@ -136,6 +136,8 @@ MASKS = {
     "across the picture": blob(48, 64, 24, 32, 5, 90),
     "a pixel": blob(16, 16, 5, 6, 0.5, 0.5),
     "noise": rand(64, 64, seed=5) < 0.5,
+    "all but a corner": torch.arange(48 * 48).view(48, 48) > 0,
+    "all but a corner of a strip": torch.arange(4 * 64).view(4, 64) > 0,
     "all but a row": torch.arange(48)[:, None].expand(48, 48) > 0,
     "nothing": torch.zeros(8, 9, dtype=torch.bool),
 }

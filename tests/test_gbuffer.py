@@ -193,6 +193,16 @@ def test_labels_have_no_gradient():
     assert frames.rgb.requires_grad and not any(frames.outputs[name].requires_grad for name in SURFACES)
 
 
+@pytest.mark.parametrize("ids", [(50_000_000, 0), (0, 50_000_000), (0, -1)], ids=["slot", "face", "no face"])
+def test_ids_of_nothing_are_nothing(ids):
+    from test_ops import CASES
+
+    assets, scene, lighting, slot, face, *options = CASES["gbuffer"]
+    given = torch.full_like(slot, ids[0]), torch.full_like(face, ids[1])
+    drawn = torch.ops.fastsynth.gbuffer(assets, scene, lighting, *given, *options)
+    assert (drawn[-1] == -1).all() and not any(each.any() for each in drawn[:-1])
+
+
 def test_layers_decide_what_is_seen(device):
     batch = shapes().to(device)
     layer = (torch.arange(batch.instances, dtype=torch.int32) % 3).expand(3, -1).to(device)

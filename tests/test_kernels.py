@@ -12,11 +12,11 @@ import pytest
 from toolchain import COMPILER, NVCC, ROOT, cuda_flags
 
 SOURCES = sorted((ROOT / "tests" / "csrc").glob("*.cpp"))
-# Not optimized: kernels over sixteen lanes take ten times as long to compile otherwise, and what the compiler would throw
-# away is looked at, too.
+# Not optimized: kernels over sixteen lanes take ten times as long to compile otherwise, and what the compiler would
+# throw away is looked at, too.
 FLAGS = "-std=c++20 -O0 -g1 -DFS_ISA=base -fopenmp-simd -ffp-contract=off -Wall -Wextra -Wno-psabi -pthread".split()
-# Vectors of sixteen wrap by intention, as in the build; what lanes that are threads compute must not overflow at all. What
-# the address sanitizer sees of pointers is not asked of the other once more there, for half of the time.
+# Vectors of sixteen wrap by intention, as in the build; what lanes that are threads compute must not overflow at all.
+# There, what the address sanitizer sees of pointers is not asked of the other once more, for half of the time.
 # Without use-after-scope: it makes of the many small structs of a vector kernel a compile of minutes.
 ADDRESS = (
     "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer "

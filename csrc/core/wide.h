@@ -42,7 +42,7 @@ FS_HD float as_float(int32_t x) {
 #endif
 }
 
-// The first argument wins when the comparison is false, as it is for NaN: min(x, bound) of a NaN x is `bound`.
+// The second argument wins when the comparison is false, as it is for NaN: min(x, bound) of a NaN x is `bound`.
 FS_HD float min(float a, float b) { return a < b ? a : b; }
 FS_HD float max(float a, float b) { return a > b ? a : b; }
 FS_HD int32_t min(int32_t a, int32_t b) { return a < b ? a : b; }

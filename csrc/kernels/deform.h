@@ -57,7 +57,7 @@ struct DeformVertices : ItemKernel<1024> {
     }
     const int64_t number = tile.index - tiles_for(before), instance = number / parts();
     const int32_t begin = int32_t(number % parts()) * kItems;
-    const int32_t base = first[instance * row_stride], own_count = max(count[instance * row_stride], 0);
+    const int32_t base = first[instance * row_stride], own_count = vertices ? max(count[instance * row_stride], 0) : 0;
     const float* own = numbers + instance * each;
     float* to = out + 8 * (before + instance * capacity + begin);
     float* place = places ? places + 3 * (instance * capacity + begin) : nullptr;
@@ -273,7 +273,7 @@ struct BoundPlaces {
   const int32_t* count;  // [I], row_stride apart: points that count
   int32_t row_stride;
   int64_t instances;
-  int32_t capacity;  // P >= 1
+  int32_t capacity;  // P, at least 1
   float* box;        // [I, 6]
 
   FS_HD int64_t tiles() const { return instances; }

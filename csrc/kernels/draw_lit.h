@@ -119,7 +119,7 @@ struct DrawLit : DrawView {
         const Int number = multiply(y, Int(width)) + x;
         const Int slot = select(at.inside, gather(instances, number, at.inside), Int(-1));
         const Int face = gather(faces, number, at.inside);
-        const Mask hit = (slot >= Int(0)) & (slot < Int(scene.instances)) & (face >= Int(0));
+        const Mask hit = is_surface(*this, slot, face);
         Vec3<Float> radiance = zero_vector<Float>();
         if (!all(hit)) radiance = backdrop.radiance(*this, image, to_float(x), to_float(y), at.inside);
         tile.for_unique(slot, hit, [&](int32_t n, Mask same) {

@@ -61,7 +61,6 @@ struct GbufferOf : GbufferView {
     const auto lights = static_cast<const Kernel*>(this)->lights_at(image);
     const Eye eye = eye_of(*this, image);
     tile.begin_strips(shared.strip);
-    tile.sync();
     tile.for_blocks(
         shared.strip, Tile::kSide, width - frame.left, height - frame.top, [](typename Tile::Int) { return false; },
         [](int32_t, int32_t, int32_t, int32_t) {},
@@ -81,12 +80,13 @@ struct GbufferOf : GbufferView {
     const Picture<Tile> picture(*this, image, at.left, at.top);
     const Int own = select(at.inside, picture.instance(at.inside), Int(-1));
     const Int face = picture.triangle(at.inside);
+    const Mask hit = is_surface(*this, own, face);
     const bool look_wanted = base_color || metallic_roughness || irradiance || specular;
     Int number(-1);
     Float of_metal(0.0f), of_rough(0.0f);
     const Vec3<Float> none{of_metal, of_metal, of_metal};
     Vec3<Float> base = none, light = none, shine = none;
-    tile.for_unique(own, at.inside & (own >= Int(0)), [&](int32_t n, Mask same) {
+    tile.for_unique(own, hit, [&](int32_t n, Mask same) {
       const int64_t instance = image * scene.instances + n;
       const Prepared& p = prepared[instance];
       const TileSeen<Tile> seen = see<Tile>(*this, p, face, at.x, at.y, true, same);

@@ -8,11 +8,12 @@
 // Successive over-relaxation in red-black order with Chebyshev's factors (Hageman and Young, "Applied Iterative Methods",
 // 1981), a tile for each picture and channel. The factor's spectral radius and the number of sweeps, which is all that
 // depends on the mask, come from its longest runs: where no run in a row is longer than w and none in a column than h, the
-// least eigenvalue is at least that of a w x h rectangle, as every run alone is held at both ends. Each colour lies in an
+// least eigenvalue is at least that of a w x h rectangle, as every run alone is held at its ends. Each colour lies in an
 // array of its own, in rows of the box, so that neighbours are runs: neighbours of column i are i - 1 + p and i + p of the same
 // row of the other colour, p the parity, and i of the rows above and below.
 #pragma once
 
+#include "../core/color.h"
 #include "sums.h"
 
 namespace fastsynth {
@@ -94,7 +95,8 @@ struct PoissonView {
   }
 
   // The longest run of the mask's pixels along each axis. The border of the picture holds nothing, and the solution is
-  // mirrored there: a run that touches it counts twice, and one that touches both ends four times.
+  // mirrored there: a run that touches it counts twice. One that touches both ends is held nowhere; it counts four times,
+  // which no other does.
   template <class Tile, class S>
   FS_KERNEL void longest_runs(Tile& tile, S& shared, const Box& box) const {
     using Int = typename Tile::Int;
@@ -158,14 +160,27 @@ struct PoissonView {
     return there & (gather(in + int64_t{y + dy} * width, to, there) == Int(0));
   }
 
+  // A bound from below of sqrt(1 - radius^2), the radius that of Jacobi's iteration. Along each axis the least eigenvalue is
+  // a half of (pi / length)^2, and nothing where a run goes through the whole picture. If one does along both axes, some
+  // pixel is held nevertheless, and all others lose least where it is in a corner: what that leaves was fitted to the
+  // eigenvalues of such pictures of up to 48 x 48 and 2 x 64 pixels. (Holding more pixels only adds to it: the matrix
+  // that is left is a principal one of the former.)
+  FS_KERNEL float spectral_gap(const Box& box) const {
+    const float w = float(box.longest[0] + 1), h = float(box.longest[1] + 1);
+    const float along = box.longest[0] < 4 * width ? 1.0f / (w * w) : 0.0f;
+    const float down = box.longest[1] < 4 * height ? 1.0f / (h * h) : 0.0f;
+    if (along + down > 0.0f) return 2.2214415f * sqrt(along + down);
+    const float longer = float(max(width, height));
+    const float square = float(width) * float(height) * max(0.69314718f * log2_of(longer), 0.01f);
+    return min(0.85f / sqrt(square), 1.1f / longer);
+  }
+
   template <class Tile>
   FS_KERNEL void solve(Tile& tile, const Box& box) const {
     using Float = typename Tile::Float;
     using Int = typename Tile::Int;
     using Mask = typename Tile::Mask;
-    // The least eigenvalue is a half of (pi / length)^2 along each axis.
-    const float w = float(box.longest[0] + 1), h = float(box.longest[1] + 1);
-    const float gap = min(2.2214415f * sqrt(1.0f / (w * w) + 1.0f / (h * h)), 1.0f);  // sqrt(1 - radius^2)
+    const float gap = min(spectral_gap(box), 1.0f);
     const float square = 1.0f - gap * gap;
     const int32_t sweeps = 20 + to_int(6.0f / gap);  // the error falls by about exp(-2 gap) a sweep
     float relax = 1.0f;
@@ -176,11 +191,13 @@ struct PoissonView {
       const Float by(relax);
       tile.for_groups(box.height, box.columns, [&](int32_t y, Int i, Mask active) {
         const int64_t at = int64_t{y} * box.row;
+        const Float part = load_run(share + at, i, active);
+        if (!any(part != Float(0.0f))) return;  // a box of several objects is mostly empty
         const int32_t parity = (color + y) & 1;
         const Float around = (load_run(other + at - box.row, i, active) + load_run(other + at + box.row, i, active)) +
                              (load_run(other + at + parity - 1, i, active) + load_run(other + at + parity, i, active));
         const Float old = load_run(own + at, i, active);
-        const Float wanted = (around + load_run(b + at, i, active)) * load_run(share + at, i, active);
+        const Float wanted = (around + load_run(b + at, i, active)) * part;
         const Float now = old + by * (wanted - old);
         // Far from the edge the first sweeps would leave denormal numbers, which are slow.
         store_run(own + at, i, select(abs(now) < Float(1e-30f), Float(0.0f), now), active);

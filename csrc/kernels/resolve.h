@@ -76,6 +76,13 @@ FS_KERNEL Eye eye_of(const DrawView& d, int64_t image) {
   return eye;
 }
 
+// Do ids that were given name a surface that there is?
+template <class Int>
+FS_KERNEL auto is_surface(const DrawView& d, Int instance, Int face) {
+  return (instance >= Int(0)) & (instance < Int(d.scene.instances)) & (face >= Int(0)) &
+         (face < Int(d.assets.face_count));
+}
+
 template <class Tile>
 using TileSeen = Seen<typename Tile::Float, typename Tile::Int>;
 

@@ -25,7 +25,7 @@ struct AssetView {
   const float* hull;                 // [U, 3]
   const float* materials;            // [R, 8]
   const int32_t* material_textures;  // [R, 2]
-  int32_t mesh_count;
+  int32_t mesh_count, face_count;
   Textures textures;
 };
 

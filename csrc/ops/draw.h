@@ -53,6 +53,7 @@ inline DrawView draw_view(const std::vector<Tensor>& assets, const std::vector<T
   a.material_textures = read<int32_t>(assets[12]);
   a.textures = texture_view(assets[13], assets[14], assets[15]);
   a.mesh_count = int_size(assets[7], 0);
+  a.face_count = int_size(assets[2], 0);
 
   SceneView& s = d.scene;
   s.images = int_size(scene[0], 0);

@@ -248,7 +248,7 @@ Tensor deform(Tensor vertex_data, Tensor first, Tensor count, Tensor numbers, in
   k.row_stride = 1;
   Tensor out = Schedule::output(vertex_data, {k.instances, capacity, 8}, ScalarType::Float);
   k.out = write<float>(out);
-  if (k.vertices) Schedule::run(vertex_data, k);
+  Schedule::run(vertex_data, k);
   return out;
 }
 
@@ -257,6 +257,7 @@ Tensor deform(Tensor vertex_data, Tensor first, Tensor count, Tensor numbers, in
 template <class Schedule>
 std::vector<Tensor> deform_copies(Tensor vertex_data, Tensor faces, Tensor rows, Tensor numbers, int64_t program,
                                   int64_t hull, int64_t vertices, int64_t face_rows) {
+  STD_TORCH_CHECK(vertices >= 1, "deform_copies(): `vertices` must be at least 1, but is ", vertices);
   DeformVertices k = deform_steps(vertex_data, numbers, program, vertices);
   k.first = read<int32_t>(rows);
   k.count = k.first + 1;

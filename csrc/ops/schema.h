@@ -25,7 +25,8 @@ void define_ops(Library& m) {
       "int shading, int tone, bool mips, "
       "bool linear, float near, float lod) -> Tensor[]");
   m.def(
-      "gbuffer(Tensor[] assets, Tensor[] scene, Tensor[] lighting, Tensor instance_id, Tensor triangle_id, int outputs, "
+      "gbuffer(Tensor[] assets, Tensor[] scene, Tensor[] lighting, Tensor instance_id, Tensor triangle_id, int "
+      "outputs, "
       "int casters, int panorama_side, int shading, int tone, bool mips, float near, float lod) -> Tensor[]");
   m.def("transform(Tensor vertices, Tensor matrices) -> Tensor");
   m.def("rasterize(Tensor clip, Tensor faces, Tensor ranges, int height, int width, int cull) -> Tensor[]");

@@ -14,7 +14,10 @@ from fastsynth.ops import _library  # noqa: F401
 
 #: What a step can be, in the order of the kernel's numbers from 1 on.
 KINDS = ("bernstein", "trilinear", "twist", "dent")
-MAX_STEPS, MAX_CONTROL = 4, 15
+MAX_STEPS = 4
+#: Control points along a side that the kernel takes, by basis. Of the first it adds powers, which is fast and loses
+#: a digit for every point more: 2e-5 of the box at five, 1e-2 at seven.
+MAX_CONTROL = {"bernstein": 5, "trilinear": 15}
 _F = torch.float32
 
 
@@ -34,8 +37,11 @@ def bend_lattice(offsets: Tensor, low: Tensor, high: Tensor, basis: str = "berns
         torch.Size([4, 60])
     """
     size = (offsets.shape[-4], offsets.shape[-3], offsets.shape[-2])
-    if not 2 <= min(size) <= max(size) <= MAX_CONTROL:
-        raise ValueError(f"bend_lattice(): 2 to {MAX_CONTROL} control points along each side, but there are {size}.")
+    if not 2 <= min(size) <= max(size) <= MAX_CONTROL[basis]:
+        raise ValueError(
+            f"bend_lattice(): 2 to {MAX_CONTROL[basis]} control points along each side with the {basis} basis, but "
+            f"there are {size}. Use fastsynth.deform.lattice."
+        )
     if basis == "bernstein":
         for axis in (-4, -3, -2):
             offsets = _powers(offsets, axis)
@@ -90,8 +96,8 @@ def deform(vertex_data: Tensor, first: Tensor, count: Tensor, bends: Sequence[Be
         [0.0, 0.0, -0.1, 0.0, 0.0, 1.0, 0.5, 0.5]
     """
     instances = first.shape[0]
-    parts = _calls("deform", vertex_data, instances, bends)
-    expect("deform", first=(first, "I", torch.int32), count=(count, "I", torch.int32), numbers=(parts[0][0], "I S", _F))
+    rows = {"first": (first, "I", torch.int32), "count": (count, "I", torch.int32)}
+    parts = _calls("deform", vertex_data, bends, rows)
     for place, (numbers, program) in enumerate(parts):
         if place:  # further steps work on the copies
             first = torch.arange(instances, dtype=torch.int32, device=first.device) * capacity
@@ -137,12 +143,10 @@ def deform_copies(
     Raises:
         TypeError, ValueError: a tensor of the wrong dtype, shape or device, or no step.
     """
-    expect(
-        "deform_copies",
-        faces=(faces, "F 4", torch.int32),
-        hull=(hull, "U 3", _F),
-        rows=(rows, "I 4", torch.int32),
-    )
+    if vertices < 1:
+        raise ValueError(f"deform_copies(): `vertices` must be at least 1, but is {vertices}.")
+    given = {"faces": (faces, "F 4", torch.int32), "hull": (hull, "U 3", _F), "rows": (rows, "I 4", torch.int32)}
+    calls = _calls("deform_copies", vertex_data, bends, given)
     instances, before = rows.shape[0], vertex_data.shape[0]
     if len(bends) > MAX_STEPS:
         # What the kernel does not take at once is done afterwards, on the copies in their own rows.
@@ -158,7 +162,7 @@ def deform_copies(
             torch.cat([hull, places.reshape(-1, 3)]),
             torch.cat([low, high], 1),
         )
-    ((numbers, program),) = _calls("deform_copies", vertex_data, instances, bends)
+    ((numbers, program),) = calls
     out = torch.ops.fastsynth.deform_copies(
         vertex_data.detach().contiguous(), faces.contiguous(), rows.contiguous(), numbers, program, hull.shape[0],
         vertices, face_rows,
@@ -167,11 +171,12 @@ def deform_copies(
     return Copies(*out)
 
 
-def _calls(function: str, vertex_data: Tensor, instances: int, bends: Sequence[Bend]) -> list[tuple[Tensor, int]]:
-    """Numbers and program of each call of the kernel, which takes four steps."""
+def _calls(
+    function: str, vertex_data: Tensor, bends: Sequence[Bend], given: dict[str, tuple[Tensor, str, torch.dtype]]
+) -> list[tuple[Tensor, int]]:
+    """Numbers and program of each call of the kernel, which takes four steps; checked beside what else is given."""
     if not bends:
         raise ValueError(f"{function}(): give at least one step, such as bend_lattice(...).")
-    expect(function, vertex_data=(vertex_data, "V 8", _F))
     calls = []
     for begin in range(0, len(bends), MAX_STEPS):
         some = bends[begin : begin + MAX_STEPS]
@@ -179,7 +184,8 @@ def _calls(function: str, vertex_data: Tensor, instances: int, bends: Sequence[B
         for place, bend in enumerate(some):
             x, y, z = bend.size
             program |= (KINDS.index(bend.kind) + 1 | x << 4 | y << 8 | z << 12) << 16 * place
-        numbers = torch.cat([bend.numbers.reshape(instances, -1) for bend in some], 1).detach()
+        numbers = torch.cat([bend.numbers.flatten(0, -2) for bend in some], 1).detach()
+        expect(function, vertex_data=(vertex_data, "V 8", _F), **given, numbers=(numbers, "I S", _F))
         calls.append((numbers, program - 2**64 if program >= 2**63 else program))
     return calls
 

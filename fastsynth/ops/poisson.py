@@ -20,7 +20,7 @@ def poisson(source: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     a mask of the whole picture leaves the source.
 
     Solved to about 1e-4 of the difference of source and target around the mask, in a number of sweeps that the mask's
-    box decides. Differentiable in source and target. Pixels outside the mask are the target's, bit for bit.
+    longest runs decide. Differentiable in source and target. Pixels outside the mask are the target's, bit for bit.
 
     Args:
         source: float32 [B, C, H, W].

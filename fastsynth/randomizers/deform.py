@@ -102,7 +102,7 @@ class Deform(Randomizer):
         mesh = batch.mesh_id.clamp(0, known.shape[0] - 1).long()
         row = torch.where((batch.mesh_id >= 0) & (batch.mesh_id < known.shape[0]), known[mesh], -1)  # [B, N]
         learns = torch.is_grad_enabled() and any(value.requires_grad for value in self.deformers.parameters())
-        kernels = all(getattr(type(step), "bend", None) is not Deformer.bend for step in self.deformers)
+        kernels = all(step.has_kernel for step in self.deformers)
         fused = kernels and not learns and self.normals == "exact"
         copies = (self._by_kernel if fused else self._in_torch)(batch.assets, row, noise)
         assets = tables.extended(batch.assets, row.clamp(min=0).flatten(), *copies)

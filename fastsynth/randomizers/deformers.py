@@ -57,6 +57,11 @@ class Deformer(Parts):
     def match(self, points: Tensor) -> None:
         """Told the vertices of the first of the meshes, as they are drawn, float32 [P, 3], when the scene is made."""
 
+    @property
+    def has_kernel(self) -> bool:
+        """Does `bend` do the same?"""
+        return type(self).bend is not Deformer.bend
+
     def bend(self, rest: Rest, noise: Noise) -> tuple[Bend, Tensor, Tensor]:
         """The same as a step of the kernel `fastsynth.ops.deform`: to be defined where there is one, and not else.
 
@@ -91,13 +96,17 @@ class Lattice(Deformer):
         offset = Normal(0.0, 0.06) if offset is None else offset
         self.offset: Distribution = as_distribution(offset, "Lattice: `offset`", [(), (3,)])
         self.size = (size, size, size) if isinstance(size, int) else tuple(size)
-        if len(self.size) != 3 or not 2 <= min(self.size) <= max(self.size) <= MAX_CONTROL:
-            raise ValueError(
-                f"Lattice: `size` must be 2 to {MAX_CONTROL} control points along each side, but is {size}."
-            )
+        most = max(MAX_CONTROL.values())
+        if len(self.size) != 3 or not 2 <= min(self.size) <= max(self.size) <= most:
+            raise ValueError(f"Lattice: `size` must be 2 to {most} control points along each side, but is {size}.")
         if basis not in BASES:
             raise ValueError(f"Lattice: `basis` must be one of {BASES}, but is {basis!r}.")
         self.basis, self.stands = basis, stands
+
+    @property
+    def has_kernel(self) -> bool:
+        """See `Deformer.has_kernel`."""
+        return super().has_kernel and max(self.size) <= MAX_CONTROL[self.basis]
 
     def _offsets(self, rest: Shape | Rest, noise: Noise) -> Tensor:
         n = rest.low.shape[1]
