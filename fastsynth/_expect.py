@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -55,3 +55,11 @@ def one_device(op: str, tensors: Mapping[str, Tensor]) -> None:
                 f"{op}(): all tensors must be on one device, but `{first_name}` is on {first.device} "
                 f'and `{name}` is on {value.device}. Call .to("{first.device}") on the latter, or move the former.'
             )
+
+
+def dense(owner: object, names: Iterable[str]) -> None:
+    """Replaces tensors of a frozen dataclass whose rows do not lie in order, as kernels read them, by copies."""
+    for name in names:
+        value = getattr(owner, name)
+        if not value.is_contiguous():
+            object.__setattr__(owner, name, value.contiguous())

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastsynth._expect import expect, one_device
+from fastsynth._expect import dense, expect, one_device
 from fastsynth.textures import Textures
 
 __all__ = ["Assets", "Material", "Mesh", "Textures"]
@@ -93,6 +93,7 @@ class Assets:
     def __post_init__(self):
         sizes = expect("Assets", **{name: (getattr(self, name), *spec) for name, spec in _FIELDS.items()})
         one_device("Assets", {"meshes": self.meshes, "textures": self.textures.info})
+        dense(self, _FIELDS)
         if sizes["VC"] not in (0, sizes["V"]):
             raise ValueError(
                 f"Assets: `vertex_colors` must have no row or one for each of the {sizes['V']} vertices, "

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fastsynth._expect import expect
+from fastsynth._expect import dense, expect
 from fastsynth.geometry import spherical_harmonics
 
 LEVELS = 9  # roughness 0, 1/8, ..., 1
@@ -54,6 +54,7 @@ class Environments:
             harmonics=(self.harmonics, "E 9 3", torch.float32),
             reflectance=(self.reflectance, f"2 {TABLE} {TABLE} 4", torch.float32),
         )
+        dense(self, ("texels", "harmonics", "reflectance"))
         wanted = sum((side + 2) ** 2 for _, side in _places(self.side))
         if self.texels.shape[1] != wanted:
             raise ValueError(

@@ -262,7 +262,7 @@ def see(places: tuple[Tensor, Tensor], lens: Lenses) -> tuple[list[Tensor], Tens
         size = fixed.invert(radius, limit)
         ratio = torch.where(part > 0, (size if lens.radial else size.sin()) / radius.clamp(min=1e-12), 1)
         square = x * x + y * y
-        place = square * (_ENTRIES / (edge * edge))[:, None, None]
+        place = (square * (_ENTRIES / (edge * edge))[:, None, None]).nan_to_num(0.0)
         entry = place.clamp(0, _ENTRIES - 1).long()
         between = place.clamp(max=_ENTRIES).sub_(entry)
         row = torch.arange(x.shape[0], device=x.device)[:, None, None] * (_ENTRIES + 1)

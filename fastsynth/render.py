@@ -136,7 +136,8 @@ def _draw(
                 f"render(): `texels` must be float32 {list(wanted)}, as the assets' textures, but is {texels.dtype} "
                 f"{list(texels.shape)}."
             )
-        textures["texels"] = torch.rsub(texels.detach(), 0.5, alpha=-255.0).clamp_(0.0, 255.0).to(torch.uint8)
+        coded = torch.rsub(texels.detach(), 0.5, alpha=-255.0).clamp_(0.0, 255.0).to(torch.uint8)
+        textures["texels"] = coded.contiguous()
     asked = dict.fromkeys(name for name in outputs if name not in (*_FROM_SEEN, *SURFACES))
     of_surfaces = [name for name in outputs if name in SURFACES]
     if of_surfaces:
@@ -146,7 +147,13 @@ def _draw(
     photos = batch.photos if batch.photos is not None else batch.assets.textures
     scene = {name: batch.mesh_id.new_empty(0) if value is None else value for name, value in _fields(batch).items()}
     traced = ()
-    if "rgb" in outputs and (linear or dtype == torch.float32) and _wants_gradient(batch, texels):
+    colors = "rgb" in outputs and (linear or dtype == torch.float32)
+    if colors and torch.is_grad_enabled() and batch.assets.vertex_data.requires_grad:
+        raise ValueError(
+            "render(): vertices have no gradient here, so a deformation cannot be learned by it. Detach "
+            "`assets.vertex_data`, or use fastsynth.compose."
+        )
+    if colors and _wants_gradient(batch, texels):
         if batch.color_matrix is not None and batch.color_matrix.requires_grad:
             raise ValueError(
                 "render(): `color_matrix` has no gradient here, so hues and the colours of procedural textures cannot "

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastsynth._expect import expect
+from fastsynth._expect import dense, expect
 
 WRAPS = ("repeat", "clamp", "mirror")
 MAX_LEVELS = 16
@@ -102,6 +102,7 @@ class Textures:
             info=(self.info, "T 4", torch.int32),
             offsets=(self.offsets, f"T {MAX_LEVELS}", torch.int32),
         )
+        dense(self, ("texels", "info", "offsets"))
 
     @classmethod
     def from_images(

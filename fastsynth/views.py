@@ -28,6 +28,7 @@ from fastsynth.types import SceneBatch
 Draw = Callable[[SceneBatch, tuple[int, int], Collection[str]], dict[str, Tensor]]
 # Half the angle up to which there is one view [rad].
 ONE_VIEW = math.radians(55)
+_MOST = 1 << 15  # pixels of a side of a view: all numbers of pixels have room in 31 bits
 # Made of other outputs rather than taken from the views.
 _MADE = ("boxes_2d_tight", "visible_pixels", "total_pixels", "boxes_2d_loose")
 _COUNTED = ("boxes_2d_tight", "visible_pixels", "rgb")
@@ -53,6 +54,12 @@ class Views:
         rays, self.inside = see((places[..., 0], places[..., 1]), lens)
         framed = self._one if lens.angle <= ONE_VIEW else self._faces
         self.x, self.y = framed(rays, lens, size)
+        if max(self.front) > _MOST:
+            raise ValueError(
+                f"render(): a picture of {height} x {width} pixels through this lens needs a view of {self.front[0]} x "
+                f"{self.front[1]}, more than {_MOST} a side. Ask for a smaller picture, or a smaller `lens_detail` "
+                f"than {batch.lens_detail}."
+            )
 
     def _one(self, rays: list[Tensor], lens: Lenses, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """One view that just holds the directions of the pixels."""
@@ -189,6 +196,10 @@ def through_lens(
             free = (views.draw(draw, ("rgb",), white)["rgb"] - light).mean(1, keepdim=True)
         else:
             free = (sheet["instance_id"] < 0)[:, None].to(light.dtype)
+        if (
+            batch.environments is not None and batch.environment_visible
+        ):  # it is in the views already, as a lens sees it
+            free = torch.where((batch.environment_id >= 0)[:, None, None, None], 0, free)
         made["rgb"] = _composed(batch, size, light, free, views, averaged, draw)
     nearest = Nearest(views.x.detach(), views.y.detach(), sheet_size(views), views.inside) if wanted else None
     for name, value in sheet.items():

@@ -86,7 +86,8 @@ def adjusted(
         image = image.add_(shift) if contrast is not None else image + shift
     image = image.clamp(0, 1) if shift is None else image.clamp_(0, 1)
     if gamma is not None:
-        image = image.clamp(min=1e-6) ** gamma[:, None, None, None]  # the slope at 0 may be infinite
+        power = image.clamp(min=1e-6) ** gamma[:, None, None, None]
+        image = torch.where(image > 0, power, 0)  # the slope at 0 may be infinite
     return image
 
 

@@ -97,6 +97,10 @@ class RefractiveEye(Effect):
 
     def sample(self, batch: SceneBatch, noise: Noise) -> dict[str, Tensor]:
         """See `Effect.sample`."""
+        if not 0 <= self.slot < batch.instances:
+            raise ValueError(
+                f"RefractiveEye: `slot` must be one of the {batch.instances} of the scene, from 0 on, but is {self.slot}."
+            )
         slot = torch.full_like(batch.mesh_id[:, 0], self.slot)
         return {
             "slot": slot,

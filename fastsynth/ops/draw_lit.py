@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,12 @@ LIGHTING: tuple[str, ...] = tuple(
     ).split()
 )
 _WANT_ENVIRONMENT, _ENVIRONMENT = 128, 3  # csrc/core/adjoint.h, environment_backward.h
+
+
+def one_place(scene: Sequence[Tensor], lighting: Sequence[Tensor]) -> None:
+    """Checks that the scene and its light lie on one device."""
+    names = (f"batch.{name}" for name in (*SCENE, *LIGHTING))
+    one_device("render", dict(zip(names, (*scene, *lighting), strict=False)))
 
 
 def draw_lit(
@@ -81,7 +89,7 @@ def draw_lit(
     Raises:
         ValueError: tensors on two devices.
     """
-    one_device("render", {f"batch.{name}": value for name, value in zip(SCENE, scene, strict=True)})
+    one_place(scene, lighting)
     seen = scene[0].new_empty(0) if seen is None else seen
     return torch.ops.fastsynth.draw_lit(
         assets, scene, photos, list(traced), lighting, instance_id, triangle_id, seen, grid, face_bits, casters,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
 
-from fastsynth.ops import _library  # noqa: F401
+from fastsynth.ops.draw_lit import one_place
 
 #: What can be asked for, in the order in which it comes back.
 OUTPUTS: tuple[str, ...] = ("base_color", "metallic_roughness", "irradiance", "specular", "material_id")
@@ -21,7 +21,7 @@ def gbuffer(
     triangle_id: Tensor,
     outputs: Collection[str],
     *,
-    lighting: Collection[Tensor] = (),
+    lighting: Sequence[Tensor] = (),
     casters: int = 0,
     panorama_side: int = 0,
     shading: int,
@@ -52,6 +52,7 @@ def gbuffer(
     Returns:
         The outputs that were asked for. None has a gradient.
     """
+    one_place(scene, lighting)
     wanted = sum(1 << OUTPUTS.index(name) for name in outputs)
     drawn = torch.ops.fastsynth.gbuffer(
         [tensor.detach() for tensor in assets],

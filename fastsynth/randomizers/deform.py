@@ -107,7 +107,9 @@ class Deform(Randomizer):
         copies = (self._by_kernel if fused else self._in_torch)(batch.assets, row, noise)
         assets = tables.extended(batch.assets, row.clamp(min=0).flatten(), *copies)
         number = torch.arange(row.numel(), dtype=torch.int32, device=row.device).view(row.shape) + len(batch.assets)
-        return batch.replace(assets=assets, mesh_id=torch.where(row >= 0, number, batch.mesh_id))
+        # A mesh that there was not must not become one of the copies.
+        mesh = torch.where(batch.mesh_id >= len(batch.assets), torch.iinfo(torch.int32).max, batch.mesh_id)
+        return batch.replace(assets=assets, mesh_id=torch.where(row >= 0, number, mesh))
 
     def _by_kernel(self, assets: Assets, row: Tensor, noise: Noise) -> tuple[Copies, Tensor, Tensor]:
         """The copies and the boxes of their displacements: lower and upper corner, float32 [I, 3] each."""

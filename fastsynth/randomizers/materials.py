@@ -72,9 +72,11 @@ class Materials(Randomizer):
             loaded = load_textures(textures, wrap="repeat")
         self.textures: Textures | None = loaded
         self.texture: Choice | None = None if loaded is None else Choice(range(loaded.info.shape[0]))
+        self.first_row = 0  # of this object's textures among those of the assets
 
     def extend(self, assets: Assets) -> Assets:
         """Put the textures behind those of the assets."""
+        self.first_row = assets.textures.info.shape[0]
         if self.pattern is not None:
             if self.probability == 1:
                 materials = assets.materials.clone()
@@ -106,7 +108,7 @@ class Materials(Randomizer):
         elif self.pattern is not None:
             texture, colors = self.pattern.draw(noise, slots)
         if texture is not None:
-            texture = self.first_row(batch.assets) + texture
+            texture = self.first_row + texture
             if self.probability < 1:
                 replaced = noise.of(self).uniform((slots,), "replaced") < self.probability
                 texture = torch.where(replaced, texture, batch.texture_id)
@@ -119,12 +121,6 @@ class Materials(Randomizer):
         if colors is not None:
             fields["color_matrix"] = colors
         return batch.replace(**fields)
-
-    def first_row(self, assets: Assets) -> int:
-        """Where this object's textures begin among those of the assets: they were put last."""
-        own = self.textures if self.pattern is None else self.pattern.textures
-        assert own is not None
-        return assets.textures.info.shape[0] - own.info.shape[0]
 
 
 def hue_turn(angle: Tensor) -> Tensor:
