@@ -42,7 +42,7 @@ demo: setup
 	$(BIN)/python -m fastsynth.demo $(if $(MESHES),--meshes '$(MESHES)') $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup
 
 lint: .venv/lint.stamp
 	$(BIN)/ruff check .

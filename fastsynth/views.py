@@ -196,9 +196,7 @@ def through_lens(
             free = (views.draw(draw, ("rgb",), white)["rgb"] - light).mean(1, keepdim=True)
         else:
             free = (sheet["instance_id"] < 0)[:, None].to(light.dtype)
-        if (
-            batch.environments is not None and batch.environment_visible
-        ):  # it is in the views already, as a lens sees it
+        if batch.environments is not None and batch.environment_visible:  # it is in the views, as the lens sees it
             free = torch.where((batch.environment_id >= 0)[:, None, None, None], 0, free)
         made["rgb"] = _composed(batch, size, light, free, views, averaged, draw)
     nearest = Nearest(views.x.detach(), views.y.detach(), sheet_size(views), views.inside) if wanted else None

@@ -20,8 +20,17 @@ if PROCESSES > 1:
     os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))  # of the processes that tests start
 
 
+# What takes minutes to make, and is made once in the process that has all tests of it.
+COSTLY = ("interpreter", "plain", "address", "thread")
+
+
 def pytest_collection_modifyitems(items):
-    """Skip CUDA tests where there is no GPU, unless the machine promised one."""
+    """Divide tests between processes by file, but for what is costly; skip CUDA tests where there is no GPU."""
+    for item in items:
+        costly = [name for name in COSTLY if name in item.fixturenames]
+        alone = [item.name] if "nvcc" in item.name else []
+        item.add_marker(pytest.mark.xdist_group(next(iter([*costly, *alone, item.path.name]))))
+    # Unless the machine promised a GPU.
     if torch.cuda.is_available() or os.environ.get("FASTSYNTH_REQUIRE_CUDA"):
         return
     for item in items:

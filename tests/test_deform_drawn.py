@@ -147,6 +147,26 @@ def test_gradients_reach_the_vertices_of_a_learned_deformation():
     assert grads and all(grad is not None and grad.abs().sum() > 0 for grad in grads)
 
 
+def test_render_says_that_vertices_have_no_gradient():
+    made = scene(fs.Lattice(fs.Normal(0.0, 0.1)))
+    made.learn("soft.deformers.0.offset")
+    batch = made.sample(2)
+    with pytest.raises(ValueError, match="vertices have no gradient here"):
+        fs.render(batch, (8, 8), ("rgb",))
+    with torch.no_grad():
+        fs.render(batch, (8, 8), ("rgb",))
+    fs.render(batch, (8, 8), ("instance_id",))
+
+
+def test_a_mesh_that_there_is_not_stays_one():
+    made = scene()
+    batch = scene().sample(2).replace(assets=fs.pack(meshes()))
+    wrong = batch.replace(mesh_id=torch.full_like(batch.mesh_id, 3))  # there are 3
+    bent = made.soft(wrong, fs.Noise(0, torch.arange(2)))
+    with pytest.raises(RuntimeError, match="mesh"):
+        fs.render(bent, (8, 8), ("instance_id",))
+
+
 def test_nothing_waits_for_the_device():
     expected = fs.render(scene().sample(IMAGES), SIZE, OUTPUTS).outputs
     for options in ({}, {"normals": "area"}):

@@ -12,6 +12,7 @@ import fastsynth as fs
 from fastsynth import environment
 from fastsynth.environments import lookup_panorama
 from fastsynth.geometry import rotation_from_axis_angle, spherical_harmonics, turn_harmonics
+from fastsynth.lens import unproject
 from fastsynth.load_environments import read_radiance
 from fastsynth.report import AssetError
 from fastsynth.types import OUTPUTS
@@ -171,6 +172,39 @@ def test_the_background_is_the_panorama():
     ray = torch.nn.functional.normalize(ray, dim=-1)
     expected = lookup_panorama(smooth().movedim(-1, 1), ray @ turn)[0]
     assert ((shown - expected).abs() / expected).max() < 0.03
+
+
+@pytest.mark.parametrize("lens", ["fisheye", "radial_tangential"])
+def test_a_lens_shows_the_panorama_once_and_in_its_directions(lens):
+    batch = around_a_sphere(lens=lens, lens_angle=0.9, distortion=torch.zeros(1, 8))
+    batch = batch.replace(
+        mesh_id=torch.full((1, 1), -1, dtype=torch.int32), intrinsics=torch.diag(torch.tensor([0.6, 0.6, 1.0]))[None]
+    )
+    shown = fs.render(batch, SIZE, ("rgb",)).rgb[0] * 8
+    y, x = torch.meshgrid(*((torch.arange(side) + 0.5) for side in SIZE), indexing="ij")
+    ray, inside = unproject(torch.stack([x, y], -1)[None], batch.intrinsics, batch.lenses(), SIZE)
+    expected = lookup_panorama(smooth().movedim(-1, 1), ray[0] @ batch.camera_from_world[0, :3, :3])[0]
+    assert inside.float().mean() > 0.5
+    assert (((shown - expected).abs() / expected)[:, inside[0]]).max() < 0.03
+    traced = fs.render(batch.replace(exposure=batch.exposure.requires_grad_()), SIZE, ("rgb",)).rgb[0].detach() * 8
+    torch.testing.assert_close(traced, shown, rtol=0, atol=1e-5)
+
+
+def test_tensors_that_do_not_lie_in_order_are_copied():
+    parts = SMOOTH.texels.expand(2, -1, -1), SMOOTH.harmonics.expand(2, -1, -1), SMOOTH.reflectance
+    batch = around_a_sphere()
+    second = batch.replace(
+        environments=fs.Environments(*parts, SMOOTH.side), environment_id=torch.ones(1, dtype=torch.int32)
+    )
+    assert torch.equal(fs.render(second, SIZE, ("rgb",)).rgb, fs.render(batch, SIZE, ("rgb",)).rgb)
+
+
+def test_light_on_another_device_is_refused():
+    parts = (getattr(SMOOTH, name).to("meta") for name in ("texels", "harmonics", "reflectance"))
+    batch = around_a_sphere().replace(environments=fs.Environments(*parts, SMOOTH.side))
+    for outputs in (("rgb",), ("irradiance",)):
+        with pytest.raises(ValueError, match="must be on one device"):
+            fs.render(batch, SIZE, outputs)
 
 
 def test_images_without_a_panorama_draw_the_same_bits():

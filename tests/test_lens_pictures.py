@@ -381,6 +381,19 @@ def test_wrong_lenses_of_batches_are_refused():
         fs.compose(batch, (8, 8), ids, ids)
 
 
+def test_a_view_of_a_lens_has_a_limit():
+    wide = grid_of_boxes("fisheye").replace(lens_detail=8.0)
+    with pytest.raises(ValueError, match="a smaller `lens_detail` than 8.0"):
+        fs.render(wide, (8192, 8192), ("instance_id",))
+
+
+def test_a_lens_that_is_no_number_shows_nothing():
+    batch = grid_of_boxes("fisheye")
+    broken = batch.replace(distortion=torch.full_like(batch.distortion, math.nan))
+    frames = fs.render(broken, (16, 16), ("rgb", "instance_id"))
+    assert not frames.rgb.any() and (frames.instance_id == -1).all()
+
+
 def test_a_missing_mesh_is_named_by_its_image():
     batch = crowd("fisheye")
     assert fs.render(batch, (16, 16), ("instance_id",)).check() == 0

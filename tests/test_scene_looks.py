@@ -109,6 +109,18 @@ def test_textures_are_put_behind_those_of_the_assets():
     assert set(scene.sample(100).texture_id.flatten().tolist()) == {-1, own, own + 1}
 
 
+def test_textures_of_two_materials_are_not_mixed_up():
+    colors = torch.tensor([[255, 0, 0], [0, 255, 0]], dtype=torch.uint8)
+    red, green = (fs.Textures.from_images([color.expand(4, 4, 3).numpy()]) for color in colors)
+    materials = [
+        fs.Only(fs.Materials(textures=red), range(3)), fs.Only(fs.Materials(textures=green), range(3, len(PARTS)))
+    ]  # fmt: skip
+    batch = fs.Scene(fs.Objects(PARTS, count=2), materials=materials).sample(64, seed=1)
+    textures = batch.assets.textures
+    shown = textures.texels[textures.offsets[batch.texture_id.long(), 0].long()] == 255
+    assert torch.equal(shown[..., 0], batch.mesh_id < 3) and torch.equal(shown[..., 1], batch.mesh_id >= 3)
+
+
 def test_materials():
     materials = fs.Materials(base_color=(0.5, 0.25, 1.0), metallic=0.75)
     batch = fs.Scene(fs.Objects(PARTS, count=2), materials=materials).sample(1)

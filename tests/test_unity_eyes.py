@@ -135,6 +135,12 @@ def test_the_shape_model_is_one():
     assert model.mean.shape == (229, 3) and (model.sigma[:-1] >= model.sigma[1:]).all()
 
 
+def test_an_eye_that_is_not_there_is_refused():
+    step = fs.effects.RefractiveEye(torch.zeros(1, 3, 4, 4), slot=2)
+    with pytest.raises(ValueError, match="`slot` must be one of the scene's 1"):
+        fs.Scene(fs.Objects(fs.procedural.primitives()), eye=step).sample(1)
+
+
 def test_grey_pictures_have_one_channel_and_the_same_labels():
     made = recipe(gray=True)
     frames = fs.render(made.sample(24, seed=5, aspect=4 / 3), SIZE, ("rgb", *made.label_outputs))

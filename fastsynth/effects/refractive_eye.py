@@ -99,7 +99,7 @@ class RefractiveEye(Effect):
         """See `Effect.sample`."""
         if not 0 <= self.slot < batch.instances:
             raise ValueError(
-                f"RefractiveEye: `slot` must be one of the {batch.instances} of the scene, from 0 on, but is {self.slot}."
+                f"RefractiveEye: `slot` must be one of the scene's {batch.instances}, from 0 on, but is {self.slot}."
             )
         slot = torch.full_like(batch.mesh_id[:, 0], self.slot)
         return {

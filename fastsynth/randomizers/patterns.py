@@ -65,8 +65,9 @@ class ProceduralTextures(Parts):
 
     A pattern is a picture ``m`` of 0 to 1, and its colour ``a + m (b - a)``, in linear light, with the colours ``a``
     and ``b`` of the instance. So no two instances need be alike, and no picture is made for any of them: their colours
-    are ``SceneBatch.color_matrix``. (With the tone "linear" no texture is decoded, and ``m`` is as it is stored.) The three kinds of Tobin et al., "Domain Randomization for Transferring Deep Neural
-    Networks from Simulation to the Real World", 2017, are the default.
+    are ``SceneBatch.color_matrix``. The three kinds of Tobin et al., "Domain Randomization for Transferring Deep Neural
+    Networks from Simulation to the Real World", 2017, are the default. With the tone "linear", which decodes no
+    texture, ``m`` is coded as in sRGB.
 
     Args:
         kinds: Which patterns, out of "flat", "gradient", "checker", "stripes" and "noise", each as often.
