@@ -42,7 +42,7 @@ demo: setup
 	$(BIN)/python -m fastsynth.demo $(if $(MESHES),--meshes '$(MESHES)') $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 test: setup
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 
 lint: .venv/lint.stamp
 	$(BIN)/ruff check .

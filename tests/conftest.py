@@ -25,11 +25,12 @@ COSTLY = ("interpreter", "plain", "address", "thread")
 
 
 def pytest_collection_modifyitems(items):
-    """Divide tests between processes by file, but for what is costly; skip CUDA tests where there is no GPU."""
+    """Divide tests between processes by file, what is costly first; skip CUDA tests where there is no GPU."""
     for item in items:
-        costly = [name for name in COSTLY if name in item.fixturenames]
-        alone = [item.name] if "nvcc" in item.name else []
-        item.add_marker(pytest.mark.xdist_group(next(iter([*costly, *alone, item.path.name]))))
+        costly = [name for name in COSTLY if name in item.fixturenames] + [item.name] * ("nvcc" in item.name)
+        item.add_marker(pytest.mark.xdist_group(costly[0] if costly else item.path.name))
+        item.costly = bool(costly)
+    items.sort(key=lambda item: not item.costly)
     # Unless the machine promised a GPU.
     if torch.cuda.is_available() or os.environ.get("FASTSYNTH_REQUIRE_CUDA"):
         return
