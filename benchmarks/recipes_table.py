@@ -24,7 +24,8 @@ def rows() -> list[str]:
         cells = [f"{side['recipe']['median']:,.0f}" for side in sides]
         cells += [f"{side['recipe / standard']['median']:.2f}" for side in sides]
         labels = result["labels"]
-        counted = f"{labels['objects']:,}", f"{labels['objects_after_augmentation']:,}"
+        moved = labels["objects_after_augmentation"]
+        counted = f"{labels['objects']:,}", f"{moved:,}" if moved else "-"
         lines.append(f"| `{name}` | {' | '.join(cells)} | {' | '.join(counted)} |")
     lines += ["", "Where the time of an image goes, the stages of 5 % and more at 256:", "", "| recipe | stages |"]
     lines += ["| --- | --- |"]
