@@ -36,8 +36,8 @@ def rows() -> list[str]:
         lines.append(f"| `{name}` | {', '.join(parts)} |")
     lines += [
         "",
-        f"{machine['cpu']}, {machine['cores']} cores, {saved['results']['threads']} threads, commit {machine['commit']}; "
-        "recipe and standard workload in turns in one run (`python benchmarks/recipes.py`).",
+        f"{machine['cpu']}, {machine['cores']} cores, {saved['results']['threads']} threads, commit "
+        f"{machine['commit']}; recipe and standard workload in turns in one run (`python benchmarks/recipes.py`).",
     ]
     return lines
 

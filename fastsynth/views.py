@@ -196,8 +196,10 @@ def through_lens(
             free = (views.draw(draw, ("rgb",), white)["rgb"] - light).mean(1, keepdim=True)
         else:
             free = (sheet["instance_id"] < 0)[:, None].to(light.dtype)
-        if batch.environments is not None and batch.environment_visible:  # it is in the views, as the lens sees it
-            free = torch.where((batch.environment_id >= 0)[:, None, None, None], 0, free)
+        row, panoramas = batch.environment_id, batch.environments
+        if row is not None and panoramas is not None and batch.environment_visible:
+            # A panorama is in the views already, as the lens sees it.
+            free = torch.where(((row >= 0) & (row < len(panoramas)))[:, None, None, None], 0, free)
         made["rgb"] = _composed(batch, size, light, free, views, averaged, draw)
     nearest = Nearest(views.x.detach(), views.y.detach(), sheet_size(views), views.inside) if wanted else None
     for name, value in sheet.items():

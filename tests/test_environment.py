@@ -186,6 +186,10 @@ def test_a_lens_shows_the_panorama_once_and_in_its_directions(lens):
     expected = lookup_panorama(smooth().movedim(-1, 1), ray[0] @ batch.camera_from_world[0, :3, :3])[0]
     assert inside.float().mean() > 0.5
     assert (((shown - expected).abs() / expected)[:, inside[0]]).max() < 0.03
+    for row in (-1, 1):
+        bare = batch.replace(environments=None, environment_id=None)
+        none = batch.replace(environment_id=torch.tensor([row], dtype=torch.int32))
+        assert torch.equal(fs.render(none, SIZE, ("rgb",)).rgb, fs.render(bare, SIZE, ("rgb",)).rgb)
     traced = fs.render(batch.replace(exposure=batch.exposure.requires_grad_()), SIZE, ("rgb",)).rgb[0].detach() * 8
     torch.testing.assert_close(traced, shown, rtol=0, atol=1e-5)
 
