@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import ImageDraw
 from torch import Tensor
 
 from fastsynth import procedural
@@ -216,6 +217,7 @@ def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequen
         axes,
         without,
         label=Landmarks(rig, eye),
+        draw=_mark,
         label_outputs=("depth", "instance_id"),
         camera=Camera(
             n["camera_distance"] / 100,
@@ -301,6 +303,16 @@ class Landmarks:
         out["gaze"], out["head"] = -turned[..., 1], batch.camera_from_world[:, :3, :3]
         out["pupil"], out["iris_size"] = _drawn(batch, "pupil"), size
         return out
+
+
+def _mark(pen: ImageDraw.ImageDraw, frames: Frames, labels: dict[str, Tensor], row: int) -> None:
+    """Landmarks that are seen, and where the eye looks, from the middle of the iris."""
+    for name, color in (("margin", "#ffd24a"), ("caruncle", "#ff8080"), ("iris", "#58d0ff")):
+        for x, y, _ in labels[name][row][labels[f"{name}_seen"][row]].tolist():
+            pen.rectangle((x - 1, y - 1, x, y), fill=color)
+    x, y, _ = labels["iris"][row].mean(0).tolist()
+    right, down, _ = (0.3 * frames.size[0] * labels["gaze"][row]).tolist()
+    pen.line((x, y, x + right, y + down), fill="#ffffff", width=2)
 
 
 def _drawn(batch: SceneBatch, name: str) -> Tensor:

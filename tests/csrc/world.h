@@ -200,6 +200,7 @@ struct World {
             materials.data(),
             material_textures.data(),
             int32_t(meshes.size() / 4),
+            int32_t(faces.size() / 4),
             textures()};
   }
   SceneView scene() const {
