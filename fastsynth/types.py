@@ -76,7 +76,8 @@ class Step:
     """What is done to the pictures of a batch after they were drawn.
 
     Attributes:
-        change: A pure function ``(image, canvas, **values) -> image`` of float [B, 3, H, W].
+        change: A pure function ``(image, canvas, **values) -> image`` of float [B, 3, H, W], each image for itself: on
+            a CPU it is given some of them at a time.
         values: Its parameters, [B, ...].
         stage: "light" for linear radiance before the sensor, "picture" for display values in [0, 1] behind it.
         needs: Outputs of `render` that it reads from the canvas.
