@@ -24,7 +24,7 @@ LAYERS = (
     # the two halves, which meet in the waist alone
     {"scene", "surface", "sensor", "annotate", "gbuffer"},
     {"randomizers", "shadow", "environment", "canvas", "views", "schedule"},
-    {"effects", "outlines", "shading"},
+    {"effects", "finish", "outlines", "shading"},
     {"render", "compose"},
     # what knows both halves
     {"dataset", "search", "augment"},
@@ -43,7 +43,7 @@ HALVES = (
         *("scene", "randomizers", "effects", "random", "load", "load_environments", "procedural", "skies", "cutouts"),
         *("outline", "schedule"),
     },
-    {"render", "compose", "surface", "shading", "shadow", "environment", "sensor", "views", "outlines"},
+    {"render", "compose", "surface", "shading", "shadow", "environment", "sensor", "views", "outlines", "finish"},
 )
 TOP = {"selftest", "sheet", "demo_detector", "inputs", "demo", "cli"}  # the only ones that may import the whole package
 LAYER = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}
