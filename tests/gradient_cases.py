@@ -63,6 +63,7 @@ CASES = {
     "convolve a pixel": of("convolve", PICTURE, rand(2, 1, 1, seed=3)),
     "poisson": of("poisson", PICTURE, PICTURE.flip(0), (rand(2, 11, 19, seed=4) < 0.6).int()),
     "poisson at the border": of("poisson", PICTURE, PICTURE.flip(0), torch.ones(2, 11, 19, dtype=INT).tril(3)),
+    "poisson by cells": of("poisson", PICTURE, PICTURE.flip(0), (torch.arange(19) > 0).int().repeat(2, 11, 1)),
     "poisson nowhere": of("poisson", PICTURE, PICTURE.flip(0), torch.zeros(2, 11, 19, dtype=INT)),
     "develop": of("develop", *DEVELOP, NONE, NONE, 0, False),
     "develop filmic": of("develop", *DEVELOP, *NOISE, 1, False),

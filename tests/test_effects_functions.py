@@ -136,6 +136,8 @@ MASKS = {
     "across the picture": blob(48, 64, 24, 32, 5, 90),
     "a pixel": blob(16, 16, 5, 6, 0.5, 0.5),
     "noise": rand(64, 64, seed=5) < 0.5,
+    "a few holes": rand(70, 90, seed=6) < 0.99,
+    "two objects": blob(120, 150, 40, 40, 32, 36) | blob(120, 150, 90, 110, 20, 70),
     "all but a corner": torch.arange(48 * 48).view(48, 48) > 0,
     "all but a corner of a strip": torch.arange(4 * 64).view(4, 64) > 0,
     "all but a row": torch.arange(48)[:, None].expand(48, 48) > 0,

@@ -98,6 +98,7 @@ CASES = {
     "blur": (rand(2, 3, 9, 8), torch.tensor([0.0, 1.5]), 5),
     "convolve": (rand(2, 3, 13, 12), rand(2, 5, 5) - 0.3),
     "poisson": (rand(2, 3, 9, 8), rand(2, 3, 9, 8) - 0.5, (rand(2, 9, 8) < 0.6).int()),
+    "poisson by cells": (rand(1, 2, 9, 14), rand(1, 2, 9, 14) - 0.5, (torch.arange(14) > 0).int().repeat(1, 9, 1)),
     "develop": (rand(2, 3, 4, 5), rand(2), rand(2, 3), rand(2, 2), torch.randn(2, 3, 4, 5), 0, False),
     "reduce": (IDS, 3),
     "uniform": (torch.tensor([1, 2]), 3, 4, 5),

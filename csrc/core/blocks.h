@@ -241,6 +241,9 @@ FS_HD Int lookup_16(const int32_t* table, Int at) {
   FS_PARTS at.v[part] = native::lookup_16(table, at.v[part]);
   return at;
 }
+FS_HD Float lookup_16(const float* table, Int at) {
+  return as_float(lookup_16(reinterpret_cast<const int32_t*>(table), at));
+}
 FS_HD Float lookup(const float* table, Int at) { return as_float(lookup(reinterpret_cast<const int32_t*>(table), at)); }
 
 // 0, 1, 2, ...

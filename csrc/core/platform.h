@@ -11,10 +11,12 @@
 #  define FS_HD __host__ __device__ __forceinline__
 #  define FS_KERNEL __device__ __forceinline__
 #  define FS_APART FS_KERNEL
+#  define FS_ROLLED _Pragma("unroll 1")  // a loop that would only take registers
 #else
 #  define FS_HD inline __attribute__((always_inline))
 #  define FS_KERNEL inline __attribute__((always_inline))
 #  define FS_APART inline __attribute__((noinline))
+#  define FS_ROLLED
 #endif
 
 // The code of each instruction set lives in a namespace of its own: the linker must not merge them.

@@ -78,6 +78,7 @@ FS_HD int32_t gather(const int32_t* p, int32_t index, bool active) { return acti
 FS_HD float gather_alike(const float* p, int32_t index, bool active) { return gather(p, index, active); }
 // table[at] of a table of 16, for indices that may be anything (read modulo 16).
 FS_HD int32_t lookup_16(const int32_t* table, int32_t at) { return table[at & 15]; }
+FS_HD float lookup_16(const float* table, int32_t at) { return table[at & 15]; }
 // p[row + x0] and p[row + x1], which mostly lie side by side.
 FS_HD void gather_two(const int32_t* p, int32_t row, int32_t x0, int32_t x1, bool active, int32_t& a, int32_t& b) {
   a = gather(p, row + x0, active);

@@ -58,14 +58,15 @@ std::vector<Tensor> convolve_backward(Tensor grad, Tensor image, Tensor kernel, 
 }
 
 // The view of a mask, and the memory to solve in, which must outlive it.
-inline PoissonView poisson_view(const Tensor& picture, const Tensor& mask, Tensor& scratch) {
+template <class Schedule>
+PoissonView poisson_view(const Tensor& picture, const Tensor& mask, Tensor& scratch) {
   PoissonView k{};
   k.mask = read<int32_t>(mask);
   k.images = picture.size(0);
   k.channels = int_size(picture, 1);
   k.height = int_size(picture, 2);
   k.width = int_size(picture, 3);
-  scratch = make(picture, {k.tiles(), 6, PoissonView::scratch_size(k.height, k.width)}, ScalarType::Float);
+  scratch = Schedule::output(picture, {k.tiles(), PoissonView::scratch_size(k.height, k.width)}, ScalarType::Float);
   k.scratch = write<float>(scratch);
   return k;
 }
@@ -74,7 +75,7 @@ template <class Schedule>
 Tensor poisson(Tensor source, Tensor target, Tensor mask) {
   Tensor out = Schedule::output(source, shape_of(source), ScalarType::Float), scratch = nothing(source);
   Poisson k{};
-  static_cast<PoissonView&>(k) = poisson_view(source, mask, scratch);
+  static_cast<PoissonView&>(k) = poisson_view<Schedule>(source, mask, scratch);
   k.source = read<float>(source);
   k.target = read<float>(target);
   k.out = write<float>(out);
@@ -88,7 +89,7 @@ std::vector<Tensor> poisson_backward(Tensor grad, Tensor mask) {
                              Schedule::output(grad, shape_of(grad), ScalarType::Float)};
   Tensor scratch = nothing(grad);
   PoissonAdjoint k{};
-  static_cast<PoissonView&>(k) = poisson_view(grad, mask, scratch);
+  static_cast<PoissonView&>(k) = poisson_view<Schedule>(grad, mask, scratch);
   k.grad = read<float>(grad);
   k.grad_source = write<float>(out[0]);
   k.grad_target = write<float>(out[1]);

@@ -41,6 +41,15 @@ struct CpuTile : SixteenLanes {
     for (int32_t group = 0; group < groups; ++group)
       for_each(count, [&](Int i, Mask active) { body(group, i, active); });
   }
+  // Runs body(group)(begin + i, lane, active) for every group: what is read at begin + i + lane lies side by side. `end` -
+  // `begin` is a multiple of sixteen.
+  template <class F>
+  FS_HD void for_runs(int32_t groups, int32_t begin, int32_t end, F&& body) {
+    for (int32_t group = 0; group < groups; ++group) {
+      const auto run = body(group);
+      for (int32_t i = begin; i < end; i += 16) run(i, lane_numbers(), Mask(true));
+    }
+  }
   // Runs body(pixel, x, y) for the blocks that begin within width x height of a square of `side` samples; `pixel`
   // numbers their samples, (x, y) is the first. Blocks one after another for which plain(pixel) holds are given to
   // run(x, y, w, h) at once: a picture is mostly background, and a row is filled faster than its blocks are.

@@ -34,6 +34,10 @@ struct ThreadTile : OneLane, Base {
   FS_KERNEL void for_groups(int32_t groups, int32_t count, F&& body) {
     for_each(groups * count, [&](int32_t i, bool active) { body(i / count, i % count, active); });
   }
+  template <class F>
+  FS_KERNEL void for_runs(int32_t groups, int32_t begin, int32_t end, F&& body) {
+    for_groups(groups, end - begin, [&](int32_t group, int32_t i, bool active) { body(group)(begin + i, 0, active); });
+  }
   template <class Plain, class Run, class F>
   FS_KERNEL void for_blocks(Strip&, int32_t side, int32_t width, int32_t height, Plain&&, Run&&, F&& body) {
     for (int32_t i = this->lane(); i < side * side; i += this->lanes()) {

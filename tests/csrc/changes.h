@@ -85,11 +85,11 @@ inline void change_images(Way way, Results& results) {
   Ints mask(kImages * kHeight * kWidth);
   for (int i = 0; i < kHeight * kWidth; ++i) {
     const int x = i % kWidth - 9, y = i / kWidth - 5;
-    mask[i] = x * x + 2 * y * y < 60;  // reaches over a border
-    mask[kHeight * kWidth + i] = i % 7 != 0 && x > 2;
+    mask[i] = x * x + 2 * y * y < 60;     // reaches over a border
+    mask[kHeight * kWidth + i] = x > -7;  // whose cells correct what is smooth
   }
   const size_t size = size_t(PoissonView::scratch_size(kHeight, kWidth));
-  Floats scratch(kImages * kChannels * 6 * size);
+  Floats scratch(kImages * kChannels * size);
   Poisson poisson{};
   poisson.mask = mask.data();
   poisson.images = kImages;
