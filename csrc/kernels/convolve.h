@@ -23,11 +23,11 @@ struct ConvolveView {
 };
 
 struct Convolve : ConvolveView {
-  static constexpr int kMostRadius = 64, kAtOnce = 4;
-  // The columns of each row of the kernel from the first that is not 0 to the last.
+  static constexpr int kMostRadius = 64, kRows = 32;  // the kernel is looked through once for a tile
+  // The columns of each row of the kernel from the first that is not 0 to the last, and the rows that have any.
   template <class Tile>
   struct Shared {
-    int32_t first[2 * kMostRadius + 1], last[2 * kMostRadius + 1];
+    int32_t first[2 * kMostRadius + 1], last[2 * kMostRadius + 1], row[2 * kMostRadius + 1], rows;
   };
   float* out;  // [B, C, H, W]
 
@@ -53,16 +53,25 @@ struct Convolve : ConvolveView {
       shared.last[j] = last;
     });
     tile.sync();
+    tile.for_one(1, [&](int32_t) {
+      shared.rows = 0;
+      for (int32_t j = 0; j < side(); ++j)
+        if (shared.last[j] >= 0) shared.row[shared.rows++] = j;
+    });
+    tile.sync();
     const float* from = in + plane * in_height() * in_width();
     float* to = out + plane * height * width;
     // Some rows at once, so that no sum waits for its own last term. Rows that are not there are the last one once more.
+    constexpr int kAtOnce = Tile::kCooperative ? 4 : 8;
     const int32_t rows = min(height - top, int32_t{kRows});
     tile.for_groups((rows + kAtOnce - 1) / kAtOnce, width, [&](int32_t group, Int x, Mask active) {
-      Float sum[kAtOnce] = {Float(0.0f), Float(0.0f), Float(0.0f), Float(0.0f)};
+      Float sum[kAtOnce];
+      for (int k = 0; k < kAtOnce; ++k) sum[k] = Float(0.0f);
       const int32_t y = top + kAtOnce * group;
       int64_t step[kAtOnce];
       for (int k = 0; k < kAtOnce; ++k) step[k] = min(int32_t{k}, height - 1 - y) * in_width();
-      for (int32_t j = 0; j < side(); ++j) {
+      for (int32_t used = 0; used < shared.rows; ++used) {
+        const int32_t j = shared.row[used];
         const float* row = from + (y + 2 * radius - j) * in_width() + 2 * radius;
         for (int32_t i = shared.first[j]; i <= shared.last[j]; ++i) {
           const Float weight(weights[j * side() + i]);
