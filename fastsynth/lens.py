@@ -245,7 +245,8 @@ def see(places: tuple[Tensor, Tensor], lens: Lenses) -> tuple[list[Tensor], Tens
 
     Returns:
         x, y and z of directions of any length, float32 [B, H, W] each, and which are within the image circle, bool
-        [B, H, W]. Differentiable as :func:`undistort` is.
+        [B, H, W]. Differentiable as :func:`undistort` is. Directions that are no numbers, as those of coefficients that
+        are none, become (0, 0, 1) outside the image circle.
 
     Example:
         >>> zero = torch.zeros(1, 1, 1)
@@ -291,7 +292,9 @@ def see(places: tuple[Tensor, Tensor], lens: Lenses) -> tuple[list[Tensor], Tens
             angle = angle - (wide.radius(angle) - radius) / wide.slope(angle).detach().clamp(min=1e-6)
             new = x * (angle.sin() / radius), y * (angle.sin() / radius), angle.cos()
         u, v, w = (value + (made - made.detach()) for value, made in zip((u, v, w), new, strict=True))
-    return [u, v, w], inside
+    # Coefficients that make no sense. A place that is no number sends torch's sampling out of bounds on its way back.
+    number = (u + v + w).isfinite()
+    return [torch.where(number, line, rest) for line, rest in ((u, 0.0), (v, 0.0), (w, 1.0))], inside & number
 
 
 def project(points: Tensor, intrinsics: Tensor, lens: Lenses, size: tuple[int, int]) -> tuple[Tensor, Tensor]:

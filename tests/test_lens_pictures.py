@@ -12,6 +12,7 @@ from lens_cases import LENSES, camera, flat_light, grid_of_boxes, nearest_box, r
 
 import fastsynth as fs
 from fastsynth import annotate, augment
+from fastsynth.lens import MODELS
 from fastsynth.types import OUTPUTS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -387,11 +388,19 @@ def test_a_view_of_a_lens_has_a_limit():
         fs.render(wide, (8192, 8192), ("instance_id",))
 
 
-def test_a_lens_that_is_no_number_shows_nothing():
-    batch = grid_of_boxes("fisheye")
-    broken = batch.replace(distortion=torch.full_like(batch.distortion, math.nan))
-    frames = fs.render(broken, (16, 16), ("rgb", "instance_id"))
-    assert not frames.rgb.any() and (frames.instance_id == -1).all()
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_lens_that_is_no_number_shows_nothing(model, bad):
+    """Nor does it touch the image beside it, on the way back either."""
+    batch = grid_of_boxes("fisheye").replace(lens=model)[torch.tensor([0, 0])]
+    lenses = torch.zeros(2, 8)
+    lenses[0] = bad
+    both, good = (batch[rows].replace(distortion=lenses[rows].requires_grad_()) for rows in (slice(2), slice(1, 2)))
+    frames = fs.render(both, (16, 16), ("rgb", "instance_id"))
+    assert not frames.rgb[0].any() and (frames.instance_id[0] == -1).all()
+    assert torch.equal(frames.rgb[1:], fs.render(good, (16, 16), ("rgb",)).rgb) and frames.rgb[1].any()
+    (grad,) = torch.autograd.grad(frames.rgb.square().sum(), both.distortion)
+    assert grad[1].isfinite().all() and grad[1].any()
 
 
 def test_a_missing_mesh_is_named_by_its_image():
