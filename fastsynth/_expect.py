@@ -57,6 +57,20 @@ def one_device(op: str, tensors: Mapping[str, Tensor]) -> None:
             )
 
 
+def countable(op: str, **counts: int) -> None:
+    """Check numbers of values, by the tensor that holds them, that kernels count in 31 bits.
+
+    Raises:
+        ValueError: there are more.
+    """
+    for name, count in counts.items():
+        if count >= 1 << 31:
+            raise ValueError(
+                f"{op}(): `{name}` may have up to {(1 << 31) - 1} values for an image, but has {count}. "
+                "Give it in parts: some of the channels or faces at a time."
+            )
+
+
 def dense(owner: object, names: Iterable[str]) -> None:
     """Replaces tensors of a frozen dataclass whose rows do not lie in order, as kernels read them, by copies."""
     for name in names:

@@ -265,6 +265,19 @@ def test_bad_indices_are_errors_on_the_cpu():
         fs.ops.interpolate(torch.zeros(1, 4, 1), FACES, fragments)
 
 
+def test_values_that_31_bits_do_not_number_are_refused():
+    large = torch.empty(1, 1 << 15, 1 << 14, 4, device="meta")  # 2^31
+    faces = torch.empty(2, 3, dtype=INT, device="meta")
+    fragments = Fragments(torch.empty(1, 1, 1, dtype=INT, device="meta"), large[:, :1, :1, :2], large[:, :1, :1, 0])
+    assert fs.ops.texture(large[..., :3], large[:, :1, :1, :2]).shape == (1, 1, 1, 3)
+    with pytest.raises(ValueError, match=r"`texture\[0\]` may have up to 2147483647 values for an image, but has 21"):
+        fs.ops.texture(large, large[:, :1, :1, :2])
+    with pytest.raises(ValueError, match="`attributes` may have up to 2147483647 values for an image, but has 21"):
+        fs.ops.interpolate(large.flatten(1, 2), faces, fragments)
+    with pytest.raises(ValueError, match="`faces` may have up to"):
+        fs.ops.interpolate(large[:, 0], faces[:1].expand(1 << 30, 3), fragments)
+
+
 @pytest.mark.parametrize(
     "call, says",
     [

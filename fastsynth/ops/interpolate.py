@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fastsynth._expect import expect
+from fastsynth._expect import countable, expect
 from fastsynth.ops import _library  # noqa: F401
 from fastsynth.ops._gradient import register_gradient, wanted
 from fastsynth.ops.rasterize import Fragments
@@ -26,7 +26,7 @@ def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments) -> Tens
         Values at the pixels, float32 [B, H, W, C]; zero on the background.
 
     Raises:
-        TypeError, ValueError: a tensor of the wrong dtype, shape or device.
+        TypeError, ValueError: a tensor of the wrong dtype, shape or device, or 2^31 values or more for an image.
         RuntimeError: on the CPU, an id or index that leads nowhere. On CUDA such a pixel is zero.
 
     Example:
@@ -51,6 +51,7 @@ def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments) -> Tens
             f"interpolate(): `attributes` must be [B, V, C] or [1, V, C] with B = {sizes['B']} from `triangle_id`, "
             f"but has {list(attributes.shape)}."
         )
+    countable("interpolate", attributes=sizes["V"] * sizes["C"], faces=faces.numel())
     return torch.ops.fastsynth.interpolate(
         attributes.contiguous(),
         faces.contiguous(),

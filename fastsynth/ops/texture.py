@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fastsynth._expect import expect
+from fastsynth._expect import countable, expect
 from fastsynth.ops import _library  # noqa: F401
 from fastsynth.ops._gradient import register_gradient, wanted
 
@@ -64,7 +64,8 @@ def texture(
         Values, float32 [B, H, W, C].
 
     Raises:
-        TypeError, ValueError: a tensor of the wrong dtype, shape or device, or an unknown mode.
+        TypeError, ValueError: a tensor of the wrong dtype, shape or device, an unknown mode, or a level of 2^31 values
+            or more for an image.
 
     Example:
         >>> import torch
@@ -88,6 +89,7 @@ def texture(
     for i, level in enumerate(levels):
         if 0 in level.shape:
             raise ValueError(f"texture(): level {i} of `texture` is empty: {list(level.shape)}.")
+    countable("texture", **{f"texture[{i}]": level[0].numel() for i, level in enumerate(levels)})
     for name, value, allowed in (("wrap", wrap, _WRAPS), ("filter", filter, ("linear", "nearest"))):
         if value not in allowed:
             raise ValueError(f"texture(): `{name}` must be one of {allowed}, but is {value!r}.")
