@@ -1,5 +1,6 @@
 """Packing: nothing lost, every bound true."""
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -153,6 +154,31 @@ def test_assets_pickle_and_share(primitives):
     copy = pickle.loads(pickle.dumps(primitives))
     assert torch.equal(copy.faces, primitives.faces) and copy.class_names == primitives.class_names
     assert copy.share_memory_().vertex_data.is_shared()
+
+
+def in_columns(value):
+    """The same numbers in another order of the memory."""
+    return value.T.contiguous().T
+
+
+def test_tensors_of_any_strides_draw_the_same():
+    assets = fs.procedural.products(2, texture_size=16)
+    batch = fs.Scene(fs.Objects(assets, count=3)).sample(2, seed=1)
+    texels = assets.textures.texels
+    turned = dataclasses.replace(
+        assets,
+        vertex_data=in_columns(assets.vertex_data),
+        faces=in_columns(assets.faces),
+        textures=dataclasses.replace(assets.textures, texels=in_columns(texels)),
+    )
+    expected = fs.render(batch, (32, 40), ("rgb",)).rgb
+    assert torch.equal(fs.render(batch.replace(assets=turned), (32, 40), ("rgb",)).rgb, expected)
+    grads = []
+    for coded in (texels / 255, in_columns(texels / 255)):
+        rgb = fs.render(batch, (32, 40), ("rgb",), texels=coded.requires_grad_()).rgb
+        torch.testing.assert_close(rgb, expected)
+        grads += torch.autograd.grad(rgb.square().sum(), coded)
+    assert torch.equal(*grads) and grads[0].any()
 
 
 def corner(**changes):

@@ -174,11 +174,14 @@ def test_the_background_is_the_panorama():
     assert ((shown - expected).abs() / expected).max() < 0.03
 
 
-@pytest.mark.parametrize("lens", ["fisheye", "radial_tangential"])
-def test_a_lens_shows_the_panorama_once_and_in_its_directions(lens):
-    batch = around_a_sphere(lens=lens, lens_angle=0.9, distortion=torch.zeros(1, 8))
+@pytest.mark.parametrize(
+    "lens, angle, focal", [("fisheye", 0.9, 0.6), ("fisheye", 2.1, 0.25), ("radial_tangential", 0.9, 0.6)]
+)
+def test_a_lens_shows_the_panorama_once_and_in_its_directions(lens, angle, focal):
+    batch = around_a_sphere(lens=lens, lens_angle=angle, distortion=torch.zeros(1, 8))
     batch = batch.replace(
-        mesh_id=torch.full((1, 1), -1, dtype=torch.int32), intrinsics=torch.diag(torch.tensor([0.6, 0.6, 1.0]))[None]
+        mesh_id=torch.full((1, 1), -1, dtype=torch.int32),
+        intrinsics=torch.diag(torch.tensor([focal, focal, 1.0]))[None],
     )
     shown = fs.render(batch, SIZE, ("rgb",)).rgb[0] * 8
     y, x = torch.meshgrid(*((torch.arange(side) + 0.5) for side in SIZE), indexing="ij")
