@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,6 +89,7 @@ class Assets:
     mesh_names: tuple[str, ...]
     face_bits: int  #: bits that number the faces of any one level
     report: Any = field(default=None, compare=False)  #: `LoadReport` of what was loaded
+    kept: Mapping[Any, Any] = field(default_factory=dict, compare=False, repr=False)  #: see `keeping`
 
     def __post_init__(self):
         sizes = expect("Assets", **{name: (getattr(self, name), *spec) for name, spec in _FIELDS.items()})
@@ -131,7 +132,8 @@ class Assets:
     def to(self, device: torch.device | str) -> Assets:
         """The same on another device."""
         moved = {name: getattr(self, name).to(device) for name in _FIELDS}
-        return dataclasses.replace(self, textures=self.textures.to(device), **moved)
+        kept = {key: value.to(device) if hasattr(value, "to") else value for key, value in self.kept.items()}
+        return dataclasses.replace(self, textures=self.textures.to(device), kept=kept, **moved)
 
     def share_memory_(self) -> Assets:
         """Puts the tensors into shared memory, so that spawned workers do not copy them."""
@@ -143,6 +145,36 @@ class Assets:
     def with_textures(self, textures: Textures) -> Assets:
         """The same meshes with more textures behind their own, to be named by ``SceneBatch.texture_id``."""
         return dataclasses.replace(self, textures=self.textures.then(textures))
+
+    def keeping(self, owner: Any, value: Any) -> Assets:
+        """The same, with what a randomizer wants to know of them again when it runs, such as where its textures begin.
+
+        A randomizer may be in several scenes, each with assets of its own; what it learned of one scene's must not be
+        used in another. Assets that are made of these with more behind them keep it.
+
+        Args:
+            owner: The randomizer, or what else asks for it again.
+            value: What has a method ``to(device)`` is moved with the assets.
+
+        Example:
+            >>> import fastsynth as fs
+            >>> fs.procedural.primitives().keeping("mine", 3).kept_for("mine")
+            3
+        """
+        return dataclasses.replace(self, kept={**self.kept, owner: value})
+
+    def kept_for(self, owner: Any) -> Any:
+        """What `keeping` was given.
+
+        Raises:
+            RuntimeError: nothing was.
+        """
+        if owner not in self.kept:
+            raise RuntimeError(
+                f"{type(owner).__name__}: the batch's assets have not been prepared for it. Give it to the Scene that "
+                "makes the batch, or make the batch of the assets that its extend(assets) returns."
+            )
+        return self.kept[owner]
 
     def unlabelled(self) -> Assets:
         """The same meshes without classes: what shows them is drawn, and labelled as background.
@@ -160,7 +192,7 @@ class Assets:
 
     @staticmethod
     def concatenate(parts: Sequence[Assets]) -> Assets:
-        """Several assets as one; classes of the same name become one.
+        """Several assets as one; classes of the same name become one. What the first keep for randomizers stays.
 
         Raises:
             ValueError: nothing to put together.
@@ -210,4 +242,5 @@ class Assets:
             class_names=names,
             mesh_names=tuple(name for part in parts for name in part.mesh_names),
             face_bits=max(part.face_bits for part in parts),
+            kept=parts[0].to(device).kept,
         )

@@ -70,7 +70,10 @@ class Randomizer(Parts):
         raise NotImplementedError(f"{type(self).__name__} must define forward(self, batch, noise) -> SceneBatch.")
 
     def extend(self, assets: Assets) -> Assets:
-        """What this randomizer adds to the scene's assets, once, when the scene is made."""
+        """What this randomizer adds to the scene's assets, once, when the scene is made.
+
+        What it wants to know of them in `forward` it keeps with them, by `Assets.keeping`: it may be in other scenes.
+        """
         return assets
 
 

@@ -99,7 +99,7 @@ def test_meshlets_lie_within_their_bounds(slow):
 def test_an_image_does_not_depend_on_the_batch_around_it():
     for made in (scene(), by_functions(scene()), scene(normals="area")):
         whole, one = made.sample(5), made.sample([3])
-        each, first = made.soft.templates.capacity * 4, made.assets.vertex_data.shape[0]
+        each, first = made.assets.kept_for(made.soft).capacity * 4, made.assets.vertex_data.shape[0]
         assert torch.equal(
             one.assets.vertex_data[first:], whole.assets.vertex_data[first + 3 * each : first + 4 * each]
         )
@@ -134,6 +134,8 @@ def test_a_shape_basis_is_found_on_the_drawn_mesh():
     model = fs.ShapeBasis(ball.vertices, stretch, torch.tensor([1.0]), fs.Choice([[1.0]]))
     batch = fs.Scene(fs.Objects(fs.pack([ball])), shape=fs.Deform(model, normals="area")).sample(2)
     torch.testing.assert_close(batch.assets.mesh_bounds[1:, 3:], torch.tensor([[1.0, 0.5, 0.5]] * 2))
+    with pytest.raises(ValueError, match="of its own"):
+        fs.Deform(model).extend(fs.pack([fs.procedural.sphere(rings=4)]))
     with pytest.raises(ValueError, match="away from every vertex"):
         fs.Scene(fs.Objects(fs.procedural.primitives()), shape=fs.Deform(fs.ShapeBasis(ball.vertices, stretch, [1.0])))
 
@@ -160,7 +162,7 @@ def test_render_says_that_vertices_have_no_gradient():
 
 def test_a_mesh_that_there_is_not_stays_one():
     made = scene()
-    batch = scene().sample(2).replace(assets=fs.pack(meshes()))
+    batch = scene().sample(2).replace(assets=made.assets)
     wrong = batch.replace(mesh_id=torch.full_like(batch.mesh_id, 3))  # there are 3
     bent = made.soft(wrong, fs.Noise(0, torch.arange(2)))
     with pytest.raises(RuntimeError, match="mesh"):
@@ -201,6 +203,6 @@ def test_wrong_deforms_are_refused():
         scene(meshes=[7])
     with pytest.raises(ValueError, match="2 to 15 control points"):
         fs.Lattice(size=1)
-    with pytest.raises(RuntimeError, match="it has no meshes yet"):
+    with pytest.raises(RuntimeError, match="not been prepared"):
         fs.Deform(fs.Lattice())(scene().sample(1), fs.Noise(0, torch.arange(1)))
     assert deform.lattice is not None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -119,6 +121,34 @@ def test_textures_of_two_materials_are_not_mixed_up():
     textures = batch.assets.textures
     shown = textures.texels[textures.offsets[batch.texture_id.long(), 0].long()] == 255
     assert torch.equal(shown[..., 0], batch.mesh_id < 3) and torch.equal(shown[..., 1], batch.mesh_id >= 3)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda: fs.Materials(textures=photos((8, 4)), probability=0.5),
+        lambda: fs.Only(fs.Materials(textures=fs.ProceduralTextures(pool=3)), [0]),
+        lambda: fs.Clutter(PARTS, passes=1, models=9, rows=8),
+        lambda: fs.Deform(fs.Lattice(), normals="area"),
+    ],
+    ids=["textures", "patterns", "clutter", "deform"],
+)
+def test_a_randomizer_may_be_in_two_scenes(part):
+    """What it keeps of the assets of one does not show in the other, nor in copies of it."""
+    shared = part()
+    first = fs.Scene(fs.Objects(PARTS, count=2), part=shared)
+    before = first.sample(4)
+    others = fs.Assets.concatenate([fs.procedural.products(2), PARTS])
+    if not isinstance(shared, fs.Clutter):  # which holds meshes itself
+        fs.Scene(fs.Objects(others, count=2), part=shared)
+    fs.Scene([fs.Objects(PARTS, count=2), fs.Clutter(PARTS, models=9)], first=part(), part=shared)
+    for scene in (first, copy.deepcopy(first), pickle.loads(pickle.dumps(first))):
+        after = scene.sample(4)
+        assert torch.equal(after.mesh_id, before.mesh_id) and torch.equal(after.texture_id, before.texture_id)
+        assert torch.equal(after.assets.vertex_data, before.assets.vertex_data)
+        assert torch.equal(after.assets.textures.texels, before.assets.textures.texels)
+    with pytest.raises(RuntimeError, match="not been prepared"):
+        copy.deepcopy(shared)(before, fs.random.Noise(0, torch.arange(4)))
 
 
 def test_materials():

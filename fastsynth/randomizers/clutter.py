@@ -90,18 +90,17 @@ class Clutter(Randomizer):
         self.passes, self.models, self.spacing = passes, models, spacing
         self.rows, self.depth, self.gap = rows, depth, gap
         self.layer = layer
-        self.wall, self.picture = 0, Choice([-1])  # set by `extend`
+        self.picture = Choice([-1])  # set by `extend`
 
     def extend(self, assets: Assets) -> Assets:
         """Put a square behind the meshes, for the wall; the textures of the models are its pictures."""
-        self.wall = len(assets)
         first, _, _, _ = assets.meshes[self.choice.values.cpu()].long().cpu().unbind(1)
         used = assets.levels.cpu()[first].long()
         rows = torch.cat([assets.faces[a : a + n, 3].cpu() for a, n in used[:, 2:].tolist()]).unique().long()
         pictures = assets.material_textures.cpu()[rows, 0].unique()
         self.picture = Choice(pictures[pictures >= 0].tolist() or [-1]).to(assets.device)
         square = pack([plane()]).unlabelled().to(assets.device)
-        return Assets.concatenate([assets, square])
+        return Assets.concatenate([assets, square]).keeping(self, len(assets))
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Append the models and the wall."""
@@ -146,7 +145,7 @@ class Clutter(Randomizer):
             if step + 1 < self.passes:
                 seen = drawn(alone(batch, ids[-1], poses[-1]), (height, width), ("instance_id",))["instance_id"]
                 hit = torch.maximum(hit, (seen >= 0).float())
-        ids.append(torch.full_like(ids[0][:, :1], self.wall))
+        ids.append(torch.full_like(ids[0][:, :1], batch.assets.kept_for(self)))
         poses.append(self._wall(batch, noise, far * self.depth * (1 + self.gap * self.passes))[:, None])
         mesh_id = torch.cat(ids, 1)
         layer = torch.full_like(mesh_id, self.layer) if self.layer else None

@@ -53,9 +53,6 @@ class Deform(Randomizer):
         >>> frames = fs.render(batch, (32, 32))
     """
 
-    faces: Tensor
-    corners: Tensor
-
     def __init__(
         self,
         deformers: Deformer | Sequence[Deformer],
@@ -74,28 +71,21 @@ class Deform(Randomizer):
         self.deformers = nn.ModuleList(steps)
         self.meshes = None if meshes is None else [int(row) for row in meshes]
         self.level, self.normals = level, normals
-        self.templates: Templates | None = None
 
     def extend(self, assets: Assets) -> Assets:
         """Makes the tables of the meshes, once; the assets stay."""
         meshes = list(range(len(assets))) if self.meshes is None else self.meshes
         if not meshes or not all(0 <= row < len(assets) for row in meshes):
             raise ValueError(f"Deform: `meshes` must name rows of the scene's {len(assets)} meshes, but is {meshes}.")
-        self.templates = Templates(assets, meshes, self.level)
-        if self.normals != "exact":
-            mesh = self.templates.topologies(assets)
-            self.register_buffer("faces", mesh.faces, persistent=False)
-            self.register_buffer("corners", mesh.corners, persistent=False)
-        first, count = self.templates.runs[0, :2].tolist()
+        tables = Templates.of(assets, meshes, self.level, topology=self.normals != "exact")
+        first, count = tables.runs[0, :2].tolist()
         for step in self.deformers:
             step.match(assets.vertices[first : first + count])  # type: ignore[operator]
-        return assets
+        return assets.keeping(self, tables)
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """New meshes, and a batch that names them."""
-        tables = self.templates
-        if tables is None:
-            raise RuntimeError("Deform: it has no meshes yet. Give it to a Scene, or call extend(assets) first.")
+        tables: Templates = batch.assets.kept_for(self)
         if batch.instances == 0:
             return batch
         known = tables.row
@@ -104,17 +94,15 @@ class Deform(Randomizer):
         learns = torch.is_grad_enabled() and any(value.requires_grad for value in self.deformers.parameters())
         kernels = all(step.has_kernel for step in self.deformers)
         fused = kernels and not learns and self.normals == "exact"
-        copies = (self._by_kernel if fused else self._in_torch)(batch.assets, row, noise)
+        copies = (self._by_kernel if fused else self._in_torch)(batch.assets, tables, row, noise)
         assets = tables.extended(batch.assets, row.clamp(min=0).flatten(), *copies)
         number = torch.arange(row.numel(), dtype=torch.int32, device=row.device).view(row.shape) + len(batch.assets)
         # A mesh that there was not must not become one of the copies.
         mesh = torch.where(batch.mesh_id >= len(batch.assets), torch.iinfo(torch.int32).max, batch.mesh_id)
         return batch.replace(assets=assets, mesh_id=torch.where(row >= 0, number, mesh))
 
-    def _by_kernel(self, assets: Assets, row: Tensor, noise: Noise) -> tuple[Copies, Tensor, Tensor]:
+    def _by_kernel(self, assets: Assets, tables: Templates, row: Tensor, noise: Noise) -> tuple[Copies, Tensor, Tensor]:
         """The copies and the boxes of their displacements: lower and upper corner, float32 [I, 3] each."""
-        tables = self.templates
-        assert tables is not None
         flat = row.clamp(min=0).flatten()
         runs = tables.runs.index_select(0, flat)
         first, count = runs[:, 0], runs[:, 1]
@@ -141,10 +129,8 @@ class Deform(Randomizer):
         )
         return copies, lower.flatten(0, 1), upper.flatten(0, 1)
 
-    def _in_torch(self, assets: Assets, row: Tensor, noise: Noise) -> tuple[Copies, Tensor, Tensor]:
+    def _in_torch(self, assets: Assets, tables: Templates, row: Tensor, noise: Noise) -> tuple[Copies, Tensor, Tensor]:
         """The same in differentiable functions, for any deformer."""
-        tables = self.templates
-        assert tables is not None
         flat = row.clamp(min=0).flatten()
         data = assets.vertex_data.index_select(0, tables.rows(flat).flatten()).view(*row.shape, tables.capacity, 8)
         low, high = tables.bounds.index_select(0, flat).unflatten(0, row.shape).split(3, -1)
@@ -155,22 +141,23 @@ class Deform(Randomizer):
         shape = Shape(rest, parts[..., 3:6, :].mT, count, low, high)
         for step in self.deformers:
             shape = step.deform(shape, noise)  # type: ignore[operator]
-        normals = shape.normals if self.normals == "exact" else self._from_faces(shape.points, flat)
+        mesh = tables.topology
+        normals = shape.normals if mesh is None else self._from_faces(shape.points, mesh, flat)
         vertices = torch.cat([shape.points, normals, data[..., 6:]], -1).flatten(0, 1)
         moved = (shape.points - rest).detach().flatten(0, 1)
         return tables.copied(assets, flat, vertices), moved.amin(1), moved.amax(1)
 
-    def _from_faces(self, points: Tensor, row: Tensor) -> Tensor:
+    def _from_faces(self, points: Tensor, mesh: Topology, row: Tensor) -> Tensor:
         """As `fastsynth.deform.vertex_normals`, with a mesh of its own for each instance: [B, N, P, 3], [B N]."""
-        if self.faces.shape[0] == 1:
-            return vertex_normals(points, Topology(self.faces[0], self.corners[0]), weight=self.normals)
+        if mesh.faces.shape[0] == 1:
+            return vertex_normals(points, Topology(mesh.faces[0], mesh.corners[0]), weight=self.normals)
         flat = points.mT.flatten(0, 1)  # [I, 3, P]
-        faces = self.faces.index_select(0, row)
+        faces = mesh.faces.index_select(0, row)
         corner = [flat.gather(2, faces[..., c][:, None].expand(-1, 3, -1)).mT for c in range(3)]
         face = cross(corner[1] - corner[0], corner[2] - corner[0])
         terms = face[..., None, :].expand(-1, -1, 3, -1) if self.normals == "area" else by_angle(corner, face)
         terms = torch.nn.functional.pad(terms.flatten(1, 2), (0, 0, 0, 1)).mT
-        corners = self.corners.index_select(0, row)
+        corners = mesh.corners.index_select(0, row)
         total = torch.zeros_like(flat)
         for column in range(corners.shape[2]):
             total = total + terms.gather(2, corners[..., column][:, None].expand(-1, 3, -1))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from fastsynth.assets import Assets
 from fastsynth.deform import Topology, topology
@@ -17,15 +18,11 @@ _NEVER = 2.0  # cutoff of a normal cone that hides nothing: docs/design/0002
 _SLACK = 1e-5
 
 
-class Templates(nn.Module):
+@dataclass(frozen=True)
+class Templates:
     """One level of detail of some meshes, as tables of one size, so that a copy of any of them fills the same room.
 
     A copy's vertices are those of the mesh's level, in rows for the most that any has; it leaves the others as zeros.
-
-    Args:
-        assets: Where the meshes lie.
-        meshes: Rows of `assets.meshes`.
-        level: Of detail; meshes without so many give their coarsest.
     """
 
     row: Tensor  #: row of the tables for each mesh of the assets, -1 = none, int64 [K]
@@ -35,9 +32,20 @@ class Templates(nn.Module):
     spheres: Tensor  #: float32 [T, MC, 4]
     cut: Tensor  #: number of meshlets, int32 [T]
     mesh_class: Tensor  #: int32 [T]
+    capacity: int  #: rows of vertices of a copy
+    face_rows: int
+    topology: Topology | None = None  #: what `vertex_normals` needs, for each row: faces [T, F, 3], corners [T, V, D]
 
-    def __init__(self, assets: Assets, meshes: list[int], level: int = 0) -> None:
-        super().__init__()
+    @classmethod
+    def of(cls, assets: Assets, meshes: list[int], level: int, topology: bool) -> Templates:
+        """The tables.
+
+        Args:
+            assets: Where the meshes lie.
+            meshes: Rows of `assets.meshes`.
+            level: Of detail; meshes without so many give their coarsest.
+            topology: Are they wanted?
+        """
         host = assets.to("cpu")
         parts = [_part(host, mesh, level) for mesh in meshes]
 
@@ -47,19 +55,24 @@ class Templates(nn.Module):
 
         row = torch.full((len(assets),), -1, dtype=torch.int64)
         row[torch.tensor(meshes)] = torch.arange(len(meshes))
-        held = {
-            "row": row,
-            "runs": torch.tensor([part["run"] for part in parts], dtype=torch.int32),
-            "bounds": host.mesh_bounds[torch.tensor(meshes)],
-            "meshlets": table("meshlets"),
-            "spheres": table("spheres"),
-            "cut": torch.tensor([part["cut"] for part in parts], dtype=torch.int32),
-            "mesh_class": host.mesh_class[torch.tensor(meshes)],
-        }
-        for name, value in held.items():
-            self.register_buffer(name, value.to(assets.device), persistent=False)
-        #: Rows of vertices and of faces of a copy.
-        self.capacity, self.face_rows = (max(part["run"][i] for part in parts) for i in (1, 3))
+        return cls(
+            row=row,
+            runs=torch.tensor([part["run"] for part in parts], dtype=torch.int32),
+            bounds=host.mesh_bounds[torch.tensor(meshes)],
+            meshlets=table("meshlets"),
+            spheres=table("spheres"),
+            cut=torch.tensor([part["cut"] for part in parts], dtype=torch.int32),
+            mesh_class=host.mesh_class[torch.tensor(meshes)],
+            capacity=max(part["run"][1] for part in parts),
+            face_rows=max(part["run"][3] for part in parts),
+            topology=stacked([_topology(host, part["run"]) for part in parts]) if topology else None,
+        ).to(assets.device)
+
+    def to(self, device: torch.device | str) -> Templates:
+        """The same on another device."""
+        tables = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        mesh = None if self.topology is None else Topology(*(value.to(device) for value in self.topology))
+        return dataclasses.replace(self, topology=mesh, **tables)
 
     def rows(self, row: Tensor) -> Tensor:
         """Rows of ``vertex_data`` of the copies' vertices: int64 [I] -> int64 [I, capacity]."""
@@ -139,15 +152,12 @@ class Templates(nn.Module):
         cone[..., 2], cone[..., 3] = 1.0, _NEVER
         return torch.cat([centre, radius[..., None], cone], -1)
 
-    def topologies(self, assets: Assets) -> Topology:
-        """What `vertex_normals` needs, for each row of the tables: faces [T, F, 3], corners [T, V, D]."""
-        found = []
-        for first, count, first_face, face_count in self.runs.tolist():
-            data = assets.vertex_data[first : first + count].cpu().numpy()
-            faces = assets.faces[first_face : first_face + face_count, :3].cpu().numpy() - first
-            found.append(topology(faces, data[:, :3], data[:, 3:6]))
-        joined = stacked(found)
-        return Topology(joined.faces.to(assets.device), joined.corners.to(assets.device))
+
+def _topology(host: Assets, run: list[int]) -> Topology:
+    first, count, first_face, face_count = run
+    data = host.vertex_data[first : first + count].numpy()
+    faces = host.faces[first_face : first_face + face_count, :3].numpy() - first
+    return topology(faces, data[:, :3], data[:, 3:6])
 
 
 def _part(assets: Assets, mesh: int, level: int) -> dict:

@@ -250,11 +250,13 @@ class ShapeBasis(Deformer):
     mean: Tensor
     basis: Tensor
     sigma: Tensor
+    rows: Tensor | None  #: of the model, for each vertex of the mesh as it is drawn
 
     def __init__(self, vertices: Any, basis: Any, sigma: Any, coefficient: Any = None) -> None:
         super().__init__()
         for name, value in (("mean", vertices), ("basis", basis), ("sigma", sigma)):
             self.register_buffer(name, torch.as_tensor(value).detach().clone().float(), persistent=False)
+        self.register_buffer("rows", None, persistent=False)
         components = self.sigma.shape[0]
         coefficient = Normal((0.0,) * components, 1.0) if coefficient is None else coefficient
         self.coefficient: Distribution = as_distribution(coefficient, "ShapeBasis: `coefficient`", [(components,)])
@@ -271,11 +273,15 @@ class ShapeBasis(Deformer):
                 "vertices of the mesh at rest, and a Deform of that mesh alone: Deform(..., meshes=[row])."
             )
         rows = torch.as_tensor(found).to(self.mean.device)
-        self.mean, self.basis = self.mean[rows], self.basis[:, rows]
+        if self.rows is not None and not torch.equal(rows, self.rows):
+            raise ValueError(
+                "ShapeBasis: it belongs to a scene whose mesh has other vertices, or in another order. Give this scene "
+                "a ShapeBasis of its own."
+            )
+        self.rows = rows
 
     def deform(self, shape: Shape, noise: Noise) -> Shape:
         """See `Deformer.deform`."""
         drawn = self.coefficient.sample(noise, shape.points.shape[1])
-        return shape._replace(
-            points=shape.points + pca_shape(torch.zeros_like(self.mean), self.basis, self.sigma, drawn)
-        )
+        basis = self.basis if self.rows is None else self.basis.index_select(1, self.rows)
+        return shape._replace(points=shape.points + pca_shape(torch.zeros_like(basis[0]), basis, self.sigma, drawn))

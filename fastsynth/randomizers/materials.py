@@ -72,20 +72,17 @@ class Materials(Randomizer):
             loaded = load_textures(textures, wrap="repeat")
         self.textures: Textures | None = loaded
         self.texture: Choice | None = None if loaded is None else Choice(range(loaded.info.shape[0]))
-        self.first_row = 0  # of this object's textures among those of the assets
 
     def extend(self, assets: Assets) -> Assets:
         """Put the textures behind those of the assets."""
-        self.first_row = assets.textures.info.shape[0]
-        if self.pattern is not None:
-            if self.probability == 1:
-                materials = assets.materials.clone()
-                materials[:, :3] = 1.0
-                assets = dataclasses.replace(assets, materials=materials, vertex_colors=assets.vertex_colors[:0])
-            return assets.with_textures(self.pattern.textures)
-        if self.textures is None:
+        added = self.textures if self.pattern is None else self.pattern.textures
+        if added is None:
             return assets
-        return assets.with_textures(self.textures)
+        if self.pattern is not None and self.probability == 1:
+            materials = assets.materials.clone()
+            materials[:, :3] = 1.0
+            assets = dataclasses.replace(assets, materials=materials, vertex_colors=assets.vertex_colors[:0])
+        return assets.keeping(self, len(assets.textures)).with_textures(added)
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Change the materials of all instances."""
@@ -108,7 +105,7 @@ class Materials(Randomizer):
         elif self.pattern is not None:
             texture, colors = self.pattern.draw(noise, slots)
         if texture is not None:
-            texture = self.first_row + texture
+            texture = batch.assets.kept_for(self) + texture
             if self.probability < 1:
                 replaced = noise.of(self).uniform((slots,), "replaced") < self.probability
                 texture = torch.where(replaced, texture, batch.texture_id)

@@ -51,12 +51,10 @@ class EyeInstances(Randomizer):
     def __init__(self, assets: Any, gaze: Gaze, skin: Distribution, textures: Any) -> None:
         super().__init__()
         self.assets, self.gaze, self.skin, self.textures = assets, gaze, skin, textures
-        self.first = len(assets.textures)
 
     def extend(self, assets: Any) -> Any:
         """Puts the skins behind the textures of the assets."""
-        self.first = len(assets.textures)
-        return assets.with_textures(self.textures)
+        return assets.keeping(self, len(assets.textures)).with_textures(self.textures)
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
         """Append both."""
@@ -65,7 +63,7 @@ class EyeInstances(Randomizer):
         pose = affine(torch.stack([still, turn], 1), turn.new_zeros(batch.images, 2, 3))
         mesh = torch.arange(2, dtype=torch.int32, device=turn.device).expand(batch.images, 2)
         batch = append_instances(batch, mesh.contiguous(), pose)
-        skin = (self.first + self.skin.sample(noise)).int()
+        skin = (batch.assets.kept_for(self) + self.skin.sample(noise)).int()
         return batch.replace(texture_id=torch.stack([skin, torch.full_like(skin, -1)], 1))
 
 
