@@ -22,6 +22,7 @@ from torch import Tensor
 
 from fastsynth._expect import dense, expect
 from fastsynth.geometry import spherical_harmonics
+from fastsynth.resample import sampled
 
 LEVELS = 9  # roughness 0, 1/8, ..., 1
 TABLE = 32  # entries along a side of a table of reflectance
@@ -155,7 +156,7 @@ def lookup_panorama(pictures: Tensor, directions: Tensor) -> Tensor:
     around = F.pad(pictures, (1, 1, 0, 0), mode="circular")
     grid = torch.stack([(across + 1) / (width + 2) * 2 - 1, down / height * 2 - 1], -1)
     grid = grid.expand(len(pictures), 1, -1, -1)
-    found = F.grid_sample(around, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    found = sampled(around, grid)
     return found[:, :, 0].unflatten(-1, shape)
 
 

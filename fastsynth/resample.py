@@ -62,5 +62,23 @@ def bilinear(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
         0.5
     """
     height, width = image.shape[2:]
-    place = torch.stack([x * (2 / width) - 1, y * (2 / height) - 1], -1)
-    return F.grid_sample(image, place, "bilinear", "border", align_corners=False)
+    return sampled(image, torch.stack([x * (2 / width) - 1, y * (2 / height) - 1], -1))
+
+
+def sampled(image: Tensor, place: Tensor) -> Tensor:
+    """`grid_sample`, bilinear, with the border repeated outside, for places that may be no numbers: the first corner.
+
+    torch's own way back of such a place reads and writes outside the picture.
+
+    Args:
+        image: float [B, C, H, W].
+        place: x and y, in [-1, 1] from edge to edge, float [B, H', W', 2].
+
+    Returns:
+        float [B, C, H', W']. Differentiable in both.
+
+    Example:
+        >>> sampled(torch.tensor([[[[0.5, 1.0]]]]), torch.full((1, 1, 1, 2), float("nan"))).item()
+        0.5
+    """
+    return F.grid_sample(image, place.nan_to_num(-1.0), "bilinear", "border", align_corners=False)

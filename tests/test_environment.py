@@ -319,6 +319,15 @@ def test_radiance_files_are_read(tmp_path, runs):
             fs.load_environments(tmp_path, strict=True)
 
 
+def test_directions_that_are_no_numbers_do_not_end_the_process():
+    """torch's own way back of a lookup at a place that is no number writes outside the picture."""
+    pictures = smooth().movedim(-1, 1).requires_grad_()
+    ray = torch.full((64, 3), math.nan, requires_grad=True)
+    found = lookup_panorama(pictures, ray)
+    grads = torch.autograd.grad(found.sum(), (pictures, ray))
+    assert found.isfinite().all() and grads[0].isfinite().all()
+
+
 def test_wrong_panoramas_are_refused():
     for wrong, words in ((torch.ones(1, 8, 8, 3), "2 H"), (-torch.ones(1, 8, 16, 3), "negative")):
         with pytest.raises(ValueError, match=words):

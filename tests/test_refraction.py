@@ -148,6 +148,16 @@ def test_gradients_reach_the_parameters():
         )
 
 
+def test_a_diverged_parameter_does_not_end_the_process():
+    """torch's own way back of a lookup at a place that is no number writes outside the picture."""
+    smooth = target().requires_grad_()
+    made = scene(smooth, pupil=fs.Uniform(0.8, 1.2)).learn("cornea.pupil")
+    with torch.no_grad():
+        for value in made.cornea.parameters():
+            value.fill_(math.nan)
+    fs.render(made.sample(1), (48, 48)).rgb.sum().backward()
+
+
 def test_light_is_what_a_white_sphere_reflects():
     light = [
         fs.SkyAmbient((0.4, 0.5, 0.7), 0.2),

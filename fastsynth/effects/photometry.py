@@ -86,8 +86,9 @@ def adjusted(
         image = image.add_(shift) if contrast is not None else image + shift
     image = image.clamp(0, 1) if shift is None else image.clamp_(0, 1)
     if gamma is not None:
-        power = image.clamp(min=1e-6) ** gamma[:, None, None, None]
-        image = torch.where(image > 0, power, 0)  # the slope at 0 may be infinite
+        exponent = gamma[:, None, None, None]
+        power = image.clamp(min=1e-6) ** exponent
+        image = torch.where(image > 0, power, (exponent == 0).to(image.dtype))  # the slope at 0 may be infinite
     return image
 
 

@@ -6,7 +6,6 @@ import math
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from fastsynth.canvas import Canvas
@@ -14,6 +13,7 @@ from fastsynth.effects.effect import Effect
 from fastsynth.geometry import multiply, normalize
 from fastsynth.geometry.refraction import dilated, fresnel, refracted_place
 from fastsynth.random import Choice, Distribution, Noise, as_distribution
+from fastsynth.resample import sampled
 from fastsynth.types import SceneBatch
 
 
@@ -157,7 +157,7 @@ class RefractiveEye(Effect):
         limit = (rest * pixel(pupil)).clamp(0.1, 0.85)
         stretch = dilated(radius, rest, limit) / radius
         read = torch.stack([across * stretch, down * stretch], -1)
-        albedo = F.grid_sample(picture, read, mode="bilinear", padding_mode="border", align_corners=False)
+        albedo = sampled(picture, read)
 
         # Iris within the limbus, sclera around it: only as far as the mesh is black.
         out = (surface[..., 0] ** 2 + surface[..., 2] ** 2).clamp(min=1e-16).sqrt()
