@@ -26,6 +26,7 @@ def targets(
     *,
     min_visible: float = 0.0,
     min_pixels: int = 1,
+    max_truncation: float = 1.0,
     masks: bool = True,
     keypoints: Tensor | None = None,
     padded: bool = False,
@@ -38,8 +39,11 @@ def targets(
 
     Args:
         frames: Drawn with "instance_id", or with "boxes_2d_tight" and "visible_pixels" if `masks` is off.
-        min_visible: Least part of an object's pixels that must be seen, in [0, 1]; above 0 it needs "total_pixels".
+        min_visible: Least part of an object's pixels that must be seen, in [0, 1]; above 0 it needs "total_pixels". What
+            lies beyond the border does not count.
         min_pixels: Least number of its pixels that must be seen, at least 1.
+        max_truncation: Largest part of an object that the border may cut off, see :func:`truncation`, in [0, 1]; below 1
+            it needs "boxes_2d_loose".
         masks: Give ``masks`` too.
         keypoints: In object space, float32 [K, P, 3] for the K meshes, or [B, N, P, 3] for each instance [m]: gives
             ``keypoints``, see :func:`keypoints_2d`; needs "depth".
@@ -55,7 +59,8 @@ def targets(
         B dicts, each of its image's n objects that have a class, in the order of their slots: ``boxes`` float32 [n, 4]
         xyxy [pixels] around the visible pixels, x1 > x0 and y1 > y0; ``labels`` int64 [n]; ``masks`` bool [n, H, W];
         ``area`` float32 [n], visible pixels; ``iscrowd`` int64 [n], 0; ``instance`` int64 [n], the slot; ``image_id``
-        int64 []; ``visibility`` float32 [n] where "total_pixels" was drawn; ``keypoints`` float32 [n, P, 3].
+        int64 []; ``visibility`` float32 [n] where "total_pixels" was drawn, ``truncation`` likewise of
+        "boxes_2d_loose"; ``keypoints`` float32 [n, P, 3].
         With `padded`, one dict of the same with [B, N, ...] for [n, ...], and ``valid`` bool [B, N].
 
     Raises:
@@ -70,8 +75,9 @@ def targets(
         >>> target["boxes"].shape[1], target["masks"].shape[1:], target["labels"].dtype
         (4, torch.Size([48, 64]), torch.int64)
     """
-    if not 0 <= min_visible <= 1:
-        raise ValueError(f"targets(): `min_visible` must be a part, 0 to 1, but is {min_visible}.")
+    for name, part in (("min_visible", min_visible), ("max_truncation", max_truncation)):
+        if not 0 <= part <= 1:
+            raise ValueError(f"targets(): `{name}` must be a part, 0 to 1, but is {part}.")
     if min_pixels < 1:
         raise ValueError(
             f"targets(): `min_pixels` must be at least 1, as what is not seen has no box, but is {min_pixels}."
@@ -82,7 +88,7 @@ def targets(
     device = batch.mesh_id.device
     boxes, pixels = _seen(frames)
     own = _classes(batch)
-    valid = _kept(frames, pixels, own, min_visible, min_pixels, classes)
+    valid = _kept(frames, pixels, own, min_visible, min_pixels, max_truncation, classes)
     columns = {
         "boxes": boxes,
         "labels": own.long() + label_offset,
@@ -92,6 +98,8 @@ def targets(
     }
     if "total_pixels" in frames.outputs:
         columns["visibility"] = visibility(frames)
+    if "boxes_2d_loose" in frames.outputs:
+        columns["truncation"] = truncation(frames)
     if keypoints is not None:
         columns["keypoints"] = keypoints_2d(frames, keypoints)
     numbers = torch.arange(images, device=device) if image_ids is None else torch.as_tensor(image_ids).long()
@@ -123,18 +131,32 @@ def targets(
 
 
 def kept(
-    frames: Frames, *, min_visible: float = 0.0, min_pixels: int = 1, classes: Sequence[str] | None = None
+    frames: Frames,
+    *,
+    min_visible: float = 0.0,
+    min_pixels: int = 1,
+    max_truncation: float = 1.0,
+    classes: Sequence[str] | None = None,
 ) -> Tensor:
     """Which slots :func:`targets` gives, with the same arguments: bool [B, N]."""
-    return _kept(frames, _seen(frames)[1], _classes(frames.batch), min_visible, min_pixels, classes)
+    pixels, own = _seen(frames)[1], _classes(frames.batch)
+    return _kept(frames, pixels, own, min_visible, min_pixels, max_truncation, classes)
 
 
 def _kept(
-    frames: Frames, pixels: Tensor, own: Tensor, min_visible: float, min_pixels: int, classes: Sequence[str] | None
+    frames: Frames,
+    pixels: Tensor,
+    own: Tensor,
+    min_visible: float,
+    min_pixels: int,
+    max_truncation: float,
+    classes: Sequence[str] | None,
 ) -> Tensor:
     valid = (pixels >= min_pixels) & (own >= 0)
     if min_visible > 0:
         valid = valid & (visibility(frames) >= min_visible)
+    if max_truncation < 1:
+        valid = valid & (truncation(frames) <= max_truncation)
     return valid if classes is None else valid & _among(frames.batch, classes)
 
 
@@ -200,6 +222,27 @@ def visibility(frames: Frames) -> Tensor:
     total = frames.total_pixels
     pixels = frames.visible_pixels if "visible_pixels" in frames.outputs else _seen(frames)[1]
     return pixels / total.clamp(min=1)
+
+
+@torch.no_grad()
+def truncation(frames: Frames) -> Tensor:
+    """Part of every object's loose box that lies outside the image: float32 [B, N], 0 where it has none.
+
+    The box goes around the whole projected object: what it costs to know without drawing beyond the border.
+
+    Args:
+        frames: Drawn with "boxes_2d_loose".
+    """
+    height, width = frames.size
+    loose = frames.boxes_2d_loose.double()
+    whole = _area(loose)
+    inside = _area(torch.minimum(loose.clamp(min=0), loose.new_tensor([width, height, width, height])))
+    return torch.where(whole > 0, 1 - inside / torch.where(whole > 0, whole, 1), 0).float()
+
+
+def _area(boxes: Tensor) -> Tensor:
+    """Of boxes xyxy, [..., 4] -> [...]."""
+    return (boxes[..., 2] - boxes[..., 0]).clamp(min=0) * (boxes[..., 3] - boxes[..., 1]).clamp(min=0)
 
 
 @torch.no_grad()

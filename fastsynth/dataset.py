@@ -71,6 +71,7 @@ class _Drawer:
         transform: Callable[[Tensor, Target], tuple[Tensor, Target]] | None,
         min_visible: float,
         min_pixels: int,
+        max_truncation: float,
         samples: int,
         rgb_dtype: torch.dtype,
         padded: bool,
@@ -103,12 +104,16 @@ class _Drawer:
         self.masks, self.params = _MASKS in annotations, _PARAMS in annotations
         self.extra = tuple(name for name in annotations if name not in (*_ALWAYS, _MASKS, _PARAMS))
         self.ledgers = [part for part in scene.modules() if isinstance(part, Ledger)]
-        self.filter = {"min_visible": min_visible, "min_pixels": min_pixels}
+        self.filter: dict[str, Any] = {
+            "min_visible": min_visible, "min_pixels": min_pixels, "max_truncation": max_truncation
+        }  # fmt: skip
         needed = [*_ALWAYS, *self.extra, *scene.label_outputs]
         if self.masks:
             needed.append("instance_id")
         if min_visible > 0:
             needed.append("total_pixels")
+        if max_truncation < 1:
+            needed.append("boxes_2d_loose")
         self.outputs = tuple(dict.fromkeys(needed))
         self.options: dict[str, Any] = {"samples": samples, "rgb_dtype": rgb_dtype}
 
@@ -179,6 +184,7 @@ class SyntheticDataset(Dataset[tuple[Tensor, Target]]):
         transform: Called with each image and target; returns both.
         min_visible: Least part of an object's pixels that must be seen for it to be in the target, in [0, 1].
         min_pixels: Least number of its pixels that must be seen.
+        max_truncation: Largest part of it that the border may cut off, see :func:`fastsynth.annotate.truncation`.
         samples: Samples a pixel of the images: 1, 4 or 16.
         rgb_dtype: torch.float32 for [0, 1] or torch.uint8 for 0..255.
         padded: Give the targets of a batch as one dict of tensors with a row for each of the N slots and ``valid``
@@ -213,6 +219,7 @@ class SyntheticDataset(Dataset[tuple[Tensor, Target]]):
         transform: Callable[[Tensor, Target], tuple[Tensor, Target]] | None = None,
         min_visible: float = 0.0,
         min_pixels: int = 1,
+        max_truncation: float = 1.0,
         samples: int = 1,
         rgb_dtype: torch.dtype = torch.float32,
         padded: bool = False,
@@ -221,7 +228,8 @@ class SyntheticDataset(Dataset[tuple[Tensor, Target]]):
         if length < 1:
             raise ValueError(f"SyntheticDataset: `length` must be at least 1, but is {length}.")
         self._drawer = _Drawer(
-            scene, size, annotations, seed, transform, min_visible, min_pixels, samples, rgb_dtype, padded, graph
+            *(scene, size, annotations, seed, transform, min_visible, min_pixels, max_truncation),
+            *(samples, rgb_dtype, padded, graph),
         )
         self.length = length
         # In shared memory, so that workers that outlive an epoch see the next one.
@@ -288,6 +296,7 @@ class SyntheticStream(IterableDataset[tuple[Tensor, Any]]):
         transform: Called with each image and target.
         min_visible: Least part of an object that must be seen.
         min_pixels: Least number of its pixels that must be seen.
+        max_truncation: Largest part of it that the border may cut off.
         samples: Samples a pixel of the images.
         rgb_dtype: torch.float32 or torch.uint8.
         padded: Give one dict a batch.
@@ -315,6 +324,7 @@ class SyntheticStream(IterableDataset[tuple[Tensor, Any]]):
         transform: Callable[[Tensor, Target], tuple[Tensor, Target]] | None = None,
         min_visible: float = 0.0,
         min_pixels: int = 1,
+        max_truncation: float = 1.0,
         samples: int = 1,
         rgb_dtype: torch.dtype = torch.float32,
         padded: bool = False,
@@ -325,7 +335,8 @@ class SyntheticStream(IterableDataset[tuple[Tensor, Any]]):
         if (rank is None) != (ranks is None):
             raise ValueError("SyntheticStream: give both `rank` and `ranks`, or neither.")
         self._drawer = _Drawer(
-            scene, size, annotations, seed, transform, min_visible, min_pixels, samples, rgb_dtype, padded, graph
+            *(scene, size, annotations, seed, transform, min_visible, min_pixels, max_truncation),
+            *(samples, rgb_dtype, padded, graph),
         )
         self.batch_size = batch_size
         shared = torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -30,7 +30,7 @@ COLUMNS = {
 }
 
 NO_SHADOW = "missing: Only single directional and spot lights cast shadows."
-CUT_OFF = "missing: The border cuts cars off as it comes, and `min_visible` does not count what lies outside."
+CUT_OFF = "a limit on targets"
 
 # By axis and marks, one a column: ● the publication says so, ○ it is implied, - it does not.
 SCENE = {

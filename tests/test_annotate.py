@@ -114,6 +114,19 @@ def test_small_and_hidden_objects_are_left_out():
         annotate.targets(hand_made(), min_visible=0.5)
 
 
+def test_what_the_border_cuts_off_is_left_out():
+    loose = torch.tensor([[-3.0, 0, 3, 4], [0, 0, 0, 0], [-2, -4, 2, 4]]).expand(3, 3, 4)
+    frames = hand_made(boxes_2d_loose=loose)
+    assert annotate.truncation(frames)[0].tolist() == [0.5, 0, 0.75]
+    assert annotate.targets(frames)[0]["truncation"].tolist() == [0.5, 0.75]
+    assert annotate.targets(frames, max_truncation=0.5)[0]["instance"].tolist() == [0]
+    assert annotate.targets(frames, max_truncation=0.0, padded=True)["valid"][0].tolist() == [False] * 3
+    with pytest.raises(AttributeError, match="`boxes_2d_loose` was not drawn"):
+        annotate.targets(hand_made(), max_truncation=0.5)
+    with pytest.raises(ValueError, match="`max_truncation` must be a part, 0 to 1, but is -1"):
+        annotate.targets(hand_made(), max_truncation=-1)
+
+
 def test_padded_targets_hold_the_same():
     frames = hand_made()
     padded, listed = annotate.targets(frames, padded=True), annotate.targets(frames)

@@ -222,6 +222,10 @@ def test_of_batches_and_of_datasets():
     assert fs.audit(dataset)["camera.distance"] != whole["camera.distance"]
     stream = fs.SyntheticStream(scene, batch_size=8, seed=2, size=SIZE, min_pixels=60)
     assert fs.audit(stream, 40)["visible area"].quantiles[0] >= 60
+    near = fs.Scene(fs.Objects(PARTS, count=5), fs.Camera(distance=1.5))
+    limits = ({}, {"max_truncation": 0.3})
+    every, held = (fs.audit(fs.SyntheticDataset(near, length=40, size=SIZE, **limit)) for limit in limits)
+    assert 0 < sum(c["seen"] for c in held.classes.values()) < sum(c["seen"] for c in every.classes.values())
     few = [scene.sample(5), fs.Scene(fs.Objects(PARTS, count=5)).sample(5)]
     assert fs.audit(few, size=SIZE).images == 10  # of different numbers of slots
 

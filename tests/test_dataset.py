@@ -220,6 +220,15 @@ def test_annotations_and_filters():
     assert all((target["masks"].flatten(1).sum(1) >= 40).all() for target in large)
 
 
+def test_what_the_border_cuts_off_can_be_left_out():
+    near = fs.Scene(fs.Objects(fs.procedural.primitives(), count=3), fs.Camera(distance=1.5))
+    every, held = (
+        fs.collate(dataset(scene=near, max_truncation=most).__getitems__(range(LENGTH)))[1] for most in (1.0, 0.4)
+    )
+    assert 0 < sum(len(target["boxes"]) for target in held) < sum(len(target["boxes"]) for target in every)
+    assert all((target["truncation"] <= 0.4).all() for target in held)
+
+
 def test_uint8():
     image = dataset(rgb_dtype=torch.uint8)[0][0]
     assert image.dtype == torch.uint8 and image.float().std() > 1

@@ -61,6 +61,13 @@ def everywhere(batch):
     return (place.amin(0) < -0.3).all() and (place.amax(0) > 0.3).all()
 
 
+def limited(batch):
+    """The border cuts some cars off by more than 0.3, which are no targets where that is the limit."""
+    frames = fs.render(batch, (36, 54), ("instance_id", "boxes_2d_loose"))
+    every, held = (fs.annotate.kept(frames, max_truncation=most) for most in (1.0, 0.3))
+    return torch.equal(held, every & (fs.annotate.truncation(frames) <= 0.3)) and held.any() and (every & ~held).any()
+
+
 def hiding(batch):
     """More is seen of cars where there is nothing else."""
     bare = batch.replace(mesh_id=torch.where(torch.arange(batch.instances) < 14, batch.mesh_id, -1))
@@ -140,6 +147,7 @@ PROPERTIES = {
         and len({b.assets.mesh_names[row].rsplit("_", 1)[0] for row in b.params["objects.targets"].unique()}) == 33
     ),
     "9, 11, 15, 20 by scale": lambda b: {9, 11, 15, 20} <= set(b.params["objects.0.count"].tolist()),
+    "a limit on targets": limited,
     "a fisheye's equation": lambda b: b.lens == "fisheye",
     "a wet eyeball": lambda b: rough(b, 1),
     "any of `assets`": lambda _: kinds(fs.recipes.rozantsev_uav(fs.procedural.primitives()).sample(64).mesh_id) == 6,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -77,9 +77,9 @@ class Sample:
 
 
 def of_scene(
-    scene: Scene, index: list[int], seed: int, size: tuple[int, int], step: int, min_visible: float, min_pixels: int
+    scene: Scene, index: list[int], seed: int, size: tuple[int, int], step: int, limits: Mapping[str, float]
 ) -> Sample:
-    """Draw these images of a scene, `step` at a time, and note down every draw."""
+    """Draw these images of a scene, `step` at a time, and note down every draw; `limits` as of `targets`."""
     paths = {part: path for path, part in scene.distributions().items()}
     draws: dict[str, list[Tensor]] = {}
     found: dict[str, Distribution] = {}
@@ -88,7 +88,7 @@ def of_scene(
         decisions = Decisions()
         with torch.no_grad():
             batch = scene.sample(index[first : first + step], seed, aspect=size[1] / size[0], decisions=decisions)
-        parts.append(_of_frames(render(batch, size, quantities.OUTPUTS), min_visible, min_pixels))
+        parts.append(_of_frames(render(batch, size, quantities.OUTPUTS), limits))
         largest: dict[str, Tensor] = {}
         for part, value in [*decisions.drawn, *decisions.values]:
             path = paths.get(part) or part.name or type(part).__name__
@@ -110,9 +110,7 @@ def of_scene(
     return sample
 
 
-def of_batches(
-    batches: Iterator[SceneBatch], images: int, size: tuple[int, int], min_visible: float, min_pixels: int
-) -> Sample:
+def of_batches(batches: Iterator[SceneBatch], images: int, size: tuple[int, int]) -> Sample:
     """Draw the labels of batches that somebody else made, up to a number of images."""
     parts: list[Sample] = []
     left = images
@@ -122,7 +120,7 @@ def of_batches(
                 f"audit(): an iterable must give SceneBatch, but number {number} is a {type(batch).__name__}. "
                 "Give the scene or the fs.SyntheticDataset itself rather than what a DataLoader makes of it."
             )
-        part = _of_frames(render(batch[:left], size, quantities.OUTPUTS), min_visible, min_pixels)
+        part = _of_frames(render(batch[:left], size, quantities.OUTPUTS), {})
         if parts and (part.class_names, part.mesh_names) != (parts[0].class_names, parts[0].mesh_names):
             raise ValueError(f"audit(): all batches must have the same assets, but those of number {number} differ.")
         parts.append(part)
@@ -134,9 +132,9 @@ def of_batches(
     return _joined(parts)
 
 
-def _of_frames(frames: Frames, min_visible: float, min_pixels: int) -> Sample:
+def _of_frames(frames: Frames, limits: Mapping[str, float]) -> Sample:
     batch = frames.batch
-    labels = quantities.of_labels(frames, min_visible=min_visible, min_pixels=min_pixels)
+    labels = quantities.of_labels(frames, **limits)
     columns = {**quantities.of_batch(batch), **labels.columns}
     return Sample(
         class_names=batch.assets.class_names,

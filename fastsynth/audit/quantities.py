@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fastsynth.annotate import visibility
+from fastsynth.annotate import truncation, visibility
 from fastsynth.geometry import multiply, transform_points
 from fastsynth.lens import project
 from fastsynth.types import SH_CONSTANT, Frames, SceneBatch
@@ -134,26 +134,23 @@ class Labels(NamedTuple):
 
 
 @torch.no_grad()
-def of_labels(frames: Frames, *, min_visible: float = 0.0, min_pixels: int = 1) -> Labels:
+def of_labels(frames: Frames, *, min_visible: float = 0.0, min_pixels: int = 1, max_truncation: float = 1.0) -> Labels:
     """Sizes, truncation and occlusion of the instances.
 
-    Truncation is the part of the loose box, around the whole projected object, that lies outside the image: what it
-    costs to know without drawing beyond the border. Both it and the visible part are of instances before the camera.
+    Truncation is that of `annotate.truncation`. Both it and the visible part are of instances before the camera.
 
     Args:
         frames: Drawn with `OUTPUTS`.
         min_visible: Least part of an object that must be seen for it to count as seen, in [0, 1].
         min_pixels: Least number of its pixels.
+        max_truncation: Largest part of it outside the image.
     """
-    height, width = frames.size
     pixels, total = frames.visible_pixels, frames.total_pixels
     part = visibility(frames).double()
-    seen = (pixels >= min_pixels) & (part >= min_visible)
-    tight, loose = frames.boxes_2d_tight.double(), frames.boxes_2d_loose.double()
-    limits = loose.new_tensor([width, height, width, height])
-    inside, whole = _area(torch.minimum(loose.clamp(min=0), limits)), _area(loose)
-    known = whole > 0
-    truncation = 1 - inside / torch.where(known, whole, 1)
+    cut = truncation(frames).double()
+    seen = (pixels >= min_pixels) & (part >= min_visible) & (cut <= max_truncation)
+    tight, loose = frames.boxes_2d_tight.double(), frames.boxes_2d_loose
+    ahead = (loose[..., 2:] > loose[..., :2]).all(-1) & (frames.batch.mesh_id >= 0)
 
     def where(holds: Tensor, values: Tensor) -> Tensor:
         return values.masked_fill(~holds, math.nan)
@@ -162,13 +159,8 @@ def of_labels(frames: Frames, *, min_visible: float = 0.0, min_pixels: int = 1) 
         "box width": Column("label", where(seen, tight[..., 2] - tight[..., 0]), "pixels"),
         "box height": Column("label", where(seen, tight[..., 3] - tight[..., 1]), "pixels"),
         "visible area": Column("label", where(seen, pixels.double()), "pixels"),
-        "truncation": Column("label", where(known & (frames.batch.mesh_id >= 0), truncation)),
+        "truncation": Column("label", where(ahead, cut)),
         "visible fraction": Column("label", where(total > 0, part)),
         "instances per image": Column("label", seen.sum(1).double()),
     }
     return Labels(columns, seen)
-
-
-def _area(boxes: Tensor) -> Tensor:
-    """Of boxes xyxy, [..., 4] -> [...]."""
-    return (boxes[..., 2] - boxes[..., 0]).clamp(min=0) * (boxes[..., 3] - boxes[..., 1]).clamp(min=0)

@@ -102,21 +102,20 @@ def _sample(source: Any, images: int, size: tuple[int, int] | None, seed: int | 
         length = source.length if isinstance(source, SyntheticDataset) else None
         first = 0 if length is None else source.epoch * length  # pyright: ignore[reportAttributeAccessIssue]
         index = list(range(first, first + min(images, length or images)))
-        options = (drawer.filter["min_visible"], int(drawer.filter["min_pixels"]))
-        return gather.of_scene(drawer.scene, index, drawer.seed, size or drawer.size, step, *options)
+        return gather.of_scene(drawer.scene, index, drawer.seed, size or drawer.size, step, drawer.filter)
     size = size or (128, 128)
     if isinstance(source, Scene):
-        return gather.of_scene(source, list(range(images)), seed or 0, size, step, 0.0, 1)
+        return gather.of_scene(source, list(range(images)), seed or 0, size, step, {})
     if seed is not None:
         raise ValueError("audit(): batches were drawn already; leave `seed` out, or give the scene.")
     if isinstance(source, SceneBatch):
-        return gather.of_batches(iter([source]), images, size, 0.0, 1)
+        return gather.of_batches(iter([source]), images, size)
     if isinstance(source, str | bytes | Mapping) or not isinstance(source, Iterable):
         raise TypeError(
             f"audit(): `source` must be a scene, a dataset or batches, but is a {type(source).__name__}. "
             "Give an fs.Scene, an fs.SyntheticDataset or an iterable of fs.SceneBatch."
         )
-    return gather.of_batches(iter(source), images, size, 0.0, 1)
+    return gather.of_batches(iter(source), images, size)
 
 
 def _expected(sample: Sample, given: Mapping[str, float] | str | None) -> dict[str, float] | None:
