@@ -39,11 +39,11 @@ def targets(
 
     Args:
         frames: Drawn with "instance_id", or with "boxes_2d_tight" and "visible_pixels" if `masks` is off.
-        min_visible: Least part of an object's pixels that must be seen, in [0, 1]; above 0 it needs "total_pixels". What
-            lies beyond the border does not count.
+        min_visible: Least part of an object's pixels that must be seen, in [0, 1]; above 0 it needs "total_pixels".
+            What lies beyond the border does not count.
         min_pixels: Least number of its pixels that must be seen, at least 1.
-        max_truncation: Largest part of an object that the border may cut off, see :func:`truncation`, in [0, 1]; below 1
-            it needs "boxes_2d_loose".
+        max_truncation: Largest part of an object that the border may cut off, in [0, 1], see :func:`truncation`; below
+            1 it needs "boxes_2d_loose".
         masks: Give ``masks`` too.
         keypoints: In object space, float32 [K, P, 3] for the K meshes, or [B, N, P, 3] for each instance [m]: gives
             ``keypoints``, see :func:`keypoints_2d`; needs "depth".
@@ -234,15 +234,10 @@ def truncation(frames: Frames) -> Tensor:
         frames: Drawn with "boxes_2d_loose".
     """
     height, width = frames.size
-    loose = frames.boxes_2d_loose.double()
-    whole = _area(loose)
-    inside = _area(torch.minimum(loose.clamp(min=0), loose.new_tensor([width, height, width, height])))
+    left, top, right, bottom = frames.boxes_2d_loose.double().unbind(-1)
+    whole = (right - left).clamp(min=0) * (bottom - top).clamp(min=0)
+    inside = (right.clamp(0, width) - left.clamp(0, width)) * (bottom.clamp(0, height) - top.clamp(0, height))
     return torch.where(whole > 0, 1 - inside / torch.where(whole > 0, whole, 1), 0).float()
-
-
-def _area(boxes: Tensor) -> Tensor:
-    """Of boxes xyxy, [..., 4] -> [...]."""
-    return (boxes[..., 2] - boxes[..., 0]).clamp(min=0) * (boxes[..., 3] - boxes[..., 1]).clamp(min=0)
 
 
 @torch.no_grad()

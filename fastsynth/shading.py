@@ -43,7 +43,7 @@ from fastsynth.shadow import ShadowMaps, lit_part
 from fastsynth.surface import dot, unit
 from fastsynth.types import SceneBatch
 
-_OFF, _DIRECTIONAL, _POINT, _SPOT = 0, 1, 2, 3  # kinds of light of the data model
+_OFF, _DIRECTIONAL, _SPOT = 0, 1, 3  # kinds of light of the data model
 
 
 class Surface(NamedTuple):
@@ -99,8 +99,7 @@ def shade(
         strength = torch.where(kind == _SPOT, part * part * (3 - 2 * part), 1)
         strength = torch.where(kind == _DIRECTIONAL, 1, strength / square) * (kind != _OFF)
         if shadows is not None:
-            hindered = lit_part(shadows, i, surface.position.detach(), surface.normal.detach())
-            strength = strength * torch.where(kind == _POINT, 1.0, hindered)
+            strength = strength * lit_part(shadows, i, surface.position.detach(), surface.normal.detach())
         cosine = dot(surface.normal, to_light).clamp(min=0)
         radiance = radiance + spread(lights.light_color[:, i]) * strength * cosine * lit.reflected(to_light, cosine)
     return radiance

@@ -1,9 +1,10 @@
 """Shadow maps: the depths that lights see, and how much of a lamp a point sees past them.
 
-A light that casts shadows has a pinhole camera: a spot light at its place, over its cone; a directional light so far
-outside the scene that its rays are parallel to a texel, over the box of all instances. A lamp is a disc around the
-pinhole: that of a spot light has the radius ``light_shadow`` [m], that of a directional light is as large as it must be
-to be seen under the angle ``light_shadow`` [rad] from its centre to its rim; 0 casts hard shadows.
+A light that casts shadows has a pinhole camera: a spot light at its place, over its cone; a point light at its place,
+over the cone of ``shadow_ball`` as it sees it; a directional light so far outside the scene that its rays are parallel
+to a texel, over that ball. A lamp is a disc around the pinhole: that of a spot or point light has the radius
+``light_shadow`` [m], that of a directional light is as large as it must be to be seen under the angle ``light_shadow``
+[rad] from its centre to its rim; 0 casts hard shadows. Where a map does not reach there is no shadow.
 
 The lookup is percentage-closer soft shadows: Fernando, "Percentage-Closer Soft Shadows", 2005, on Reeves, Salesin and
 Cook, "Rendering Antialiased Shadows with Depth Maps", 1987. This is the readable twin of ``csrc/core/shadow.h``. What
@@ -23,12 +24,13 @@ from fastsynth.geometry import multiply
 from fastsynth.ops.draw import ASSETS, SCENE, TEXTURES
 from fastsynth.types import FILTERS, SceneBatch
 
-_DIRECTIONAL, _SPOT = 1, 3  # kinds of light of the data model
+_DIRECTIONAL, _POINT = 1, 2  # kinds of light of the data model
 FAR = 256.0  # of a directional light's camera, in halves of the scene's box: parallel to half a texel of 512
 SEARCH_TAPS, FILTER_TAPS = 24, 48
 NORMAL_OFFSET = 0.5  # [texels]
 DEPTH_OFFSET = 0.75  # [texels]
 LEAST_FILTER = 1.0  # [texels]
+WIDEST = 0.1  # cosine of the largest half-angle of a map
 MOST_SEARCH = 0.125  # [sides of the map]
 GRAZING = 0.1  # cosine from which on a surface's plane is followed no further
 ROUNDING = 2e-6  # of a depth
@@ -116,35 +118,57 @@ def _cameras(batch: SceneBatch, lights: tuple[int, ...]) -> tuple[Tensor, Tensor
     assert batch.light_shadow is not None
     kind, softness = chosen(batch.light_kind), chosen(batch.light_shadow).float()
     place, outer = chosen(batch.light_position).float(), chosen(batch.light_cone)[..., 1].float()
-    turn = _frame(chosen(batch.light_direction).float())  # [B, S, 3, 3]
-    # The box around each instance's own box, in the frame of each light: [B, S, N, 3].
+    direction = chosen(batch.light_direction).float()
     bounds = batch.assets.mesh_bounds[batch.mesh_id.clamp(0, batch.assets.mesh_bounds.shape[0] - 1)]
     centre, half = (bounds[..., :3] + bounds[..., 3:]) / 2, (bounds[..., 3:] - bounds[..., :3]) / 2
     pose = batch.world_from_object.detach().float()
     middle = multiply(pose[..., :3, :3], centre[..., None]) + pose[..., :3, 3:]
-    middle = multiply(turn[:, :, None], middle[:, None])[..., 0]
-    reach = multiply(multiply(turn[:, :, None], pose[:, None, :, :3, :3]).abs(), half[:, None, :, :, None])[..., 0]
     there = (batch.mesh_id >= 0)[:, None, :, None]
-    low = torch.where(there, middle - reach, math.inf).amin(2)
-    high = torch.where(there, middle + reach, -math.inf).amax(2)
-    any_there = there.any(2)
-    low, high = torch.where(any_there, low, 0.0), torch.where(any_there, high, 0.0)
+
+    def box(turn: Tensor) -> tuple[Tensor, Tensor]:
+        """Corners of the box around all instances' own, in frames [B, S, 3, 3]: [B, S, 3] each."""
+        at = multiply(turn[:, :, None], middle[:, None])[..., 0]
+        reach = multiply(multiply(turn[:, :, None], pose[:, None, :, :3, :3]).abs(), half[:, None, :, :, None])[..., 0]
+        low, high = torch.where(there, at - reach, math.inf).amin(2), torch.where(there, at + reach, -math.inf).amax(2)
+        return torch.where(there.any(2), low, 0.0), torch.where(there.any(2), high, 0.0)
+
+    low, high = box(torch.eye(3, device=pose.device).expand(*kind.shape, 3, 3))
+    ball = torch.cat([low + high, _length(high - low)[..., None]], -1) / 2
+    given = torch.zeros_like(ball) if batch.shadow_ball is None else chosen(batch.shadow_ball).float()
+    limited = given[..., 3:] > 0
+    ball = torch.where(limited, given, ball)
+    # A point light looks at the ball, which it sees under this sine.
+    away, is_point = ball[..., :3] - place, kind == _POINT
+    distance = _length(away).clamp(min=1e-6)
+    sine = (ball[..., 3] / distance).clamp(max=1)
+    outer = torch.where(is_point, (1 - sine * sine).sqrt(), outer)
+    turn = _frame(torch.where(is_point[..., None], away / distance[..., None], direction))  # [B, S, 3, 3]
+    low, high = box(turn)
+    seen = multiply(turn, ball[..., :3, None])[..., :2, 0]
+    sides = torch.where(limited, torch.maximum(low[..., :2], seen - ball[..., 3:]), low[..., :2])
+    ends = torch.where(limited, torch.minimum(high[..., :2], seen + ball[..., 3:]), high[..., :2])
 
     margin = 1 + 4 / batch.shadow_size
-    extent = ((high - low) / 2 * margin).clamp(min=1e-6)
+    extent = ((ends - sides) / 2 * margin).clamp(min=1e-6)
     far = (FAR * extent.amax(-1)).clamp(min=16 * batch.near)
-    sun = torch.cat([(low + high)[..., :2] / 2, low[..., 2:] - far[..., None]], -1)
+    sun = torch.cat([(sides + ends) / 2, low[..., 2:] - far[..., None]], -1)
     at_place = multiply(turn, place[..., None])[..., 0]
-    cosine = outer.clamp(0.1, 0.99999)
+    cosine = outer.clamp(WIDEST, 0.99999)
     cone = 0.5 / margin * cosine * (1 - cosine * cosine).rsqrt()
     is_sun = kind == _DIRECTIONAL
     origin = torch.where(is_sun[..., None], sun, at_place)
-    focal = torch.where(is_sun[..., None], 0.5 * far[..., None] / extent[..., :2], cone[..., None])
-    on = (softness >= 0) & (is_sun | (kind == _SPOT))
+    focal = torch.where(is_sun[..., None], 0.5 * far[..., None] / extent, cone[..., None])
+    on = (softness >= 0) & (kind > 0)
     lamp = torch.where(on, torch.where(is_sun, softness * far, softness), -1.0)
     nearest = (low[..., 2] - origin[..., 2]).clamp(min=batch.near)
     matrix = torch.cat([turn, -origin[..., None]], -1).flatten(-2)
     return torch.cat([matrix, focal, lamp[..., None], nearest[..., None]], -1), on
+
+
+def _length(vector: Tensor) -> Tensor:
+    """[..., 3] -> [...], the same bits in every batch."""
+    x, y, z = vector.unbind(-1)
+    return (x * x + y * y + z * z).sqrt()
 
 
 def _frame(forward: Tensor) -> Tensor:

@@ -57,6 +57,7 @@ _FIELDS: dict[str, tuple[str, torch.dtype, float | None]] = {
 # Left out, these stay None, so that nobody pays for what no image of the batch has.
 _OPTIONAL: dict[str, tuple[str, torch.dtype]] = {
     "light_shadow": ("B L", _F),
+    "shadow_ball": ("B L 4", _F),
     "environment_id": ("B", _I),
     "environment_scale": ("B", _F),
     "environment_azimuth": ("B", _F),
@@ -143,6 +144,7 @@ class SceneBatch:
     white_balance: Tensor = None  # type: ignore[assignment]
     noise_key: Tensor = None  # type: ignore[assignment]
     light_shadow: Tensor | None = None
+    shadow_ball: Tensor | None = None
     environment_id: Tensor | None = None
     environment_scale: Tensor | None = None
     environment_azimuth: Tensor | None = None

@@ -29,7 +29,7 @@ COLUMNS = {
     "uav": "rozantsev_uav",
 }
 
-NO_SHADOW = "missing: Only single directional and spot lights cast shadows."
+NO_SHADOW = "missing: Those of up to twelve lights hardly show, and would cost more than all else."
 CUT_OFF = "a limit on targets"
 
 # By axis and marks, one a column: ● the publication says so, ○ it is implied, - it does not.
@@ -206,7 +206,11 @@ APPEARANCE = {
         eyes="light.1.choice 18 values; light.1.rotation 0 to 360°; ranges of the generator",
     ),
     ("Shadows", "●○○--●○-"): dict(
-        drive="without shadows", table=NO_SHADOW, cars=NO_SHADOW, eyes="soft shadows", vending=NO_SHADOW
+        drive="without shadows",
+        table="without shadows",
+        cars=NO_SHADOW,
+        eyes="soft shadows",
+        vending="without shadows",
     ),
     ("Place of the camera", "●●●--●○-"): dict(
         drive="camera.height 1.2 to 1.8; camera.along 0 to 30; without camera",

@@ -53,6 +53,8 @@ ROUND = [
     (1, pose((-0.9, 0.3, 0.3))),
 ]
 THINGS = {"boxes": BOXES, "round": ROUND}
+#: Where a point light's shadows fall.
+BALL = (0.0, 0.0, 0.2, 1.6)
 
 
 def scene(things, kind: int, direction, shadow: float | None, *, color: float = 0.5, size: int = 1024) -> fs.SceneBatch:
@@ -66,10 +68,11 @@ def scene(things, kind: int, direction, shadow: float | None, *, color: float = 
         light_kind=torch.tensor([[kind]], dtype=torch.int32),
         light_direction=way.view(1, 1, 3),
         light_position=(-3.0 * way).view(1, 1, 3),
-        light_color=torch.full((1, 1, 3), color * (9.0 if kind == SPOT else 1.0)),
+        light_color=torch.full((1, 1, 3), color * (1.0 if kind == DIRECTIONAL else 9.0)),
         light_cone=torch.tensor([[[0.85, 0.8]]]),
         ambient=torch.zeros(1, 9, 3),
         light_shadow=None if shadow is None else torch.tensor([[shadow]]),
+        shadow_ball=torch.tensor([[BALL]]) if kind == POINT else None,
         shadow_size=size,
         tone="linear",
     )
@@ -115,7 +118,7 @@ class Points:
         self.normal = seen.normal[0].double()
         self.kind = int(batch.light_kind[0, 0])
         self.way, self.place = batch.light_direction[0, 0].double(), batch.light_position[0, 0].double()
-        to_lamp = self.to(self.place if self.kind == SPOT else -100 * self.way)
+        to_lamp = self.to(-100 * self.way if self.kind == DIRECTIONAL else self.place)
         flat = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1)
         flat = flat * (flat * self.normal).sum(-1, keepdim=True).sign()
         cosine = [(torch.nn.functional.normalize(to_lamp, dim=-1) * normal).sum(-1) for normal in (flat, self.normal)]
@@ -124,13 +127,15 @@ class Points:
         if self.kind == SPOT:
             in_cone = (torch.nn.functional.normalize(-to_lamp, dim=-1) * self.way).sum(-1)
             self.meant &= in_cone > 0.81
+        if self.kind == POINT:
+            self.meant &= (self.position - torch.tensor(BALL[:3])).norm(dim=-1) < BALL[3]
         rows, columns = (torch.arange(side) % every == 0 for side in SIZE)
         self.meant &= rows[:, None] & columns
         self.corners = triangles(batch)
 
     def to(self, lamp: Tensor) -> Tensor:
         """Rays to a point of the lamp; directional: `lamp` is as far from every point."""
-        return lamp - self.position if self.kind == SPOT else lamp.expand_as(self.position)
+        return lamp.expand_as(self.position) if self.kind == DIRECTIONAL else lamp - self.position
 
     def free(self, lamp: Tensor) -> Tensor:
         """Which of the meant pixels see a point of the lamp, bool [P]."""
@@ -138,11 +143,11 @@ class Points:
         return ~blocked(start, self.to(lamp)[self.meant], self.corners)
 
     def part(self, radius: float, samples: int = 64) -> Tensor:
-        """The part of a lamp of that radius that the meant pixels see: [m] of a spot, [rad] of a directional light."""
+        """The part of a lamp of that radius that the meant pixels see: [rad] of a directional light, [m] of others."""
         side = torch.linalg.cross(self.way, torch.tensor([0.3, 0.5, 0.7], dtype=torch.float64))
         side = torch.nn.functional.normalize(side, dim=0)
         other = torch.linalg.cross(self.way, side)
-        middle, reach = (self.place, radius) if self.kind == SPOT else (-100 * self.way, 100 * radius)
+        middle, reach = (-100 * self.way, 100 * radius) if self.kind == DIRECTIONAL else (self.place, radius)
         free = torch.zeros(int(self.meant.sum()), dtype=torch.float64)
         for i in range(samples):
             out, turn = reach * ((i + 0.5) / samples) ** 0.5, torch.tensor(i * 2.399963, dtype=torch.float64)

@@ -91,5 +91,5 @@ def test_every_type_of_noise_and_texture_comes():
 def test_own_meshes_and_wrong_axes():
     own = tabletop(fs.procedural.products(variants=1, texture_size=32), target="can")
     assert own.sample(4).mesh_id[:, 0].tolist() == [1] * 4 and own.target_classes == ("can",)
-    with pytest.raises(ValueError, match="'shadows' is none. There are: noise, camera, distractors"):
-        tabletop(without=["shadows"])
+    with pytest.raises(ValueError, match="'shade' is none. There are: noise, camera, distractors"):
+        tabletop(without=["shade"])

@@ -46,7 +46,7 @@ def test_the_whole_circle_is_in_the_picture_and_soft_packages_bend():
 
 
 def test_the_template_is_the_cabinet_without_packages():
-    recipe = fs.recipes.vending_fisheye(without=["sensor"])
+    recipe = fs.recipes.vending_fisheye(without=["sensor", "shadows"])
     frames = fs.render(recipe.sample(4), SIZE, ("rgb", "instance_id"))
     template = recipe.labels(frames)["template"]
     cabinet = frames.batch.instances - 1
@@ -55,6 +55,20 @@ def test_the_template_is_the_cabinet_without_packages():
     apart = (template - frames.rgb).abs()
     assert apart.amax(1, keepdim=True)[away].max() < 1e-5  # there are no shadows
     assert apart.amax(1)[(frames.instance_id >= 0) & (frames.instance_id != cabinet)].median() > 0.05
+
+
+def test_packages_alone_cast_shadows():
+    """They darken the cabinet around them; empty, it has none."""
+    recipe = fs.recipes.vending_fisheye(without=["sensor"])
+    frames = fs.render(recipe.sample(4), SIZE, ("rgb", "instance_id"))
+    template, batch = recipe.labels(frames)["template"], frames.batch
+    cabinet = batch.instances - 1
+    away = torch.nn.functional.max_pool2d((frames.instance_id != cabinet).float()[:, None], 3, 1, 1) == 0
+    darker = (template - frames.rgb).amin(1, keepdim=True)[away]
+    assert darker.min() > -1e-5 and 0.01 < (darker > 0.02).float().mean() < 0.5
+    empty = torch.where(torch.arange(batch.instances) == cabinet, batch.mesh_id, -1)
+    apart = (fs.render(batch.replace(mesh_id=empty), SIZE, ("rgb",)).rgb - template).abs().amax(1)
+    assert apart.max() < 0.05 and (apart > 0.005).float().mean() < 0.03  # a texel's breadth where walls meet
 
 
 def test_own_meshes_and_a_pinhole():

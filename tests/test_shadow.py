@@ -25,7 +25,7 @@ import fastsynth as fs
 from fastsynth.shadow import shadow_maps
 from fastsynth.types import OUTPUTS
 
-kinds = pytest.mark.parametrize("kind", [DIRECTIONAL, SPOT], ids=["directional", "spot"])
+kinds = pytest.mark.parametrize("kind", [DIRECTIONAL, POINT, SPOT], ids=["directional", "point", "spot"])
 
 
 @kinds
@@ -34,13 +34,18 @@ kinds = pytest.mark.parametrize("kind", [DIRECTIONAL, SPOT], ids=["directional",
 def test_a_hard_shadow_is_that_of_a_ray_caster(things, sun, kind):
     batch = scene(THINGS[things], kind, SUNS[sun], 0.0)
     points = Points(batch)
-    expected, found = ~points.free(points.place if kind == SPOT else -100 * points.way), drawn_part(batch, points) < 0.5
+    expected, found = (
+        ~points.free(-100 * points.way if kind == DIRECTIONAL else points.place),
+        drawn_part(batch, points) < 0.5,
+    )
     assert expected.double().mean() > 0.02
     overlap = (expected & found).sum() / (expected | found).sum()
     assert overlap > 0.97, float(overlap)
 
 
-@pytest.mark.parametrize("kind, radius", [(DIRECTIONAL, 0.02), (DIRECTIONAL, 0.1), (SPOT, 0.05), (SPOT, 0.3)])
+@pytest.mark.parametrize(
+    "kind, radius", [(DIRECTIONAL, 0.02), (DIRECTIONAL, 0.1), (POINT, 0.1), (SPOT, 0.05), (SPOT, 0.3)]
+)
 def test_a_soft_shadow_is_that_of_a_sampled_lamp(kind, radius):
     batch = scene(BOXES, kind, SUNS["high"], radius)
     points = Points(batch, every=2)
@@ -76,9 +81,32 @@ def test_a_light_that_casts_none_draws_the_same_bits(shading, samples, dtype):
     assert all(torch.equal(found[name], expected[name]) for name in OUTPUTS)
 
 
-def test_a_point_light_casts_none():
+@pytest.mark.parametrize("kind", [DIRECTIONAL, POINT], ids=["directional", "point"])
+def test_a_ball_makes_shadows_sharper_and_ends_them(kind):
+    wide = scene(BOXES, kind, SUNS["high"], 0.0, size=96).replace(shadow_ball=None)
+    points = Points(wide)
+    expected = ~points.free(-100 * points.way if kind == DIRECTIONAL else points.place)
+    away = (points.position - torch.tensor([0.8, 0.2, 0.2])).norm(dim=-1)[points.meant]
+    near = away < 0.6
+    ball = torch.tensor([[[0.8, 0.2, 0.2, 0.6]]])
+    overlap = []
+    for batch in (wide, wide.replace(shadow_ball=ball)):
+        found = drawn_part(batch, points) < 0.5
+        overlap.append(((expected & found)[near].sum() / (expected | found)[near].sum()).item())
+    assert overlap[1] > max(0.95, overlap[0] + 0.01), overlap
+    beyond = drawn_part(wide.replace(shadow_ball=ball), points)[away > 1.1]
+    assert expected[away > 1.1].any() and (beyond == 1).all()
+
+
+def test_a_light_among_objects_casts_within_84_degrees():
     batch = scene(BOXES, POINT, SUNS["high"], 0.0)
-    assert torch.equal(fs.render(batch, SIZE).rgb, fs.render(batch.replace(light_shadow=None), SIZE).rgb)
+    batch = batch.replace(light_position=torch.tensor([[[0.0, 0.0, 1.0]]]), light_color=torch.ones(1, 1, 3))
+    batch = batch.replace(shadow_ball=None)
+    points = Points(batch)
+    down = points.position[..., 2][points.meant] < 0.1
+    expected, found = ~points.free(points.place), drawn_part(batch, points) < 0.5
+    overlap = (expected & found)[down].sum() / (expected | found)[down].sum()
+    assert expected[down].double().mean() > 0.05 and overlap > 0.9, float(overlap)
 
 
 @kinds
@@ -102,10 +130,13 @@ def test_an_image_does_not_depend_on_the_batch_around_it():
         fs.PointLight((0, 0, 3)),
         fs.SpotLight((1, 0, 3), shadow=True),
         fs.PointLights(fs.Choice([1, 2]), fs.Uniform((-1, -1, 2), (1, 1, 3)), 0.1),
+        fs.PointLights(2, fs.Uniform((-1, -1, 2), (1, 1, 3)), directional=0.5, shadow=0.1),
+        fs.PointLight((0, 0, 3), shadow=True, within=(0, 0, 0, 1)),
     ]
     scene = fs.Scene(fs.Objects(fs.procedural.primitives(), count=fs.Choice(range(1, 5))), light=light)
     whole = scene.sample(4, seed=3).replace(shadow_size=128)
-    assert whole.shadow_lights == (0, 2) and (whole.light_shadow[:, [1, 3, 4]] == -1).all()
+    assert whole.shadow_lights == (0, 2, 5, 6, 7) and (whole.light_shadow[:, [1, 3, 4]] == -1).all()
+    assert whole.shadow_ball[:, 7].tolist() == [[0, 0, 0, 1]] * 4 and not whole.shadow_ball[:, :7].any()
     for image in range(4):
         alone = scene.sample([image], seed=3).replace(shadow_size=128)
         assert torch.equal(shadow_maps(alone).maps, shadow_maps(whole).maps[image : image + 1])
@@ -156,3 +187,5 @@ def test_wrong_maps_are_refused():
         batch.replace(shadow_columns=(1,))
     with pytest.raises(ValueError, match="SpotLight: `shadow` must be a number"):
         fs.SpotLight((0, 0, 3), shadow=(0.1, 0.2))
+    with pytest.raises(ValueError, match="PointLight: `within` must be x y z and a radius above 0"):
+        fs.PointLight((0, 0, 3), shadow=True, within=(0, 0, 1, 0))

@@ -19,7 +19,7 @@ struct Hindered {
   T part;
 
   FS_HD Hindered(const LitLights& lights, int i, const Surface<T>& s, const Arriving<T>& light) : part(1.0f) {
-    if (lights.shadows.casts(i) && lights.kind[i] != kPoint && any(light.cosine > T(0.0f)))
+    if (lights.shadows.casts(i) && any(light.cosine > T(0.0f)))
       part = lit_part(lights.shadows, i, s.position, s.normal);
   }
   FS_HD T of(T value) const { return value * part; }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ class Sample:
 
 
 def of_scene(
-    scene: Scene, index: list[int], seed: int, size: tuple[int, int], step: int, limits: Mapping[str, float]
+    scene: Scene, index: list[int], seed: int, size: tuple[int, int], step: int, limits: Mapping[str, Any]
 ) -> Sample:
     """Draw these images of a scene, `step` at a time, and note down every draw; `limits` as of `targets`."""
     paths = {part: path for path, part in scene.distributions().items()}
@@ -132,7 +133,7 @@ def of_batches(batches: Iterator[SceneBatch], images: int, size: tuple[int, int]
     return _joined(parts)
 
 
-def _of_frames(frames: Frames, limits: Mapping[str, float]) -> Sample:
+def _of_frames(frames: Frames, limits: Mapping[str, Any]) -> Sample:
     batch = frames.batch
     labels = quantities.of_labels(frames, **limits)
     columns = {**quantities.of_batch(batch), **labels.columns}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,7 +21,14 @@ _SH_LINEAR = 0.4886025119029199
 class _Light(Randomizer):
     """What lights have in common: strength, colour, and whether they are on."""
 
-    def __init__(self, intensity: Any, color: Any, probability: float, shadow: Any = None) -> None:
+    def __init__(
+        self,
+        intensity: Any,
+        color: Any,
+        probability: float,
+        shadow: Any = None,
+        within: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
         kind = type(self).__name__
         self.intensity: Distribution = as_distribution(intensity, f"{kind}: `intensity`", [()])
@@ -28,9 +36,7 @@ class _Light(Randomizer):
         if not 0 <= probability <= 1:
             raise ValueError(f"{kind}: `probability` must lie in [0, 1], but is {probability}.")
         self.probability = probability
-        self.shadow: Distribution | None = None  # the softness of its shadows
-        if shadow is not None and shadow is not False:
-            self.shadow = as_distribution(0.0 if shadow is True else shadow, f"{kind}: `shadow`", [()])
+        self.shadow, self.within = shadow_of(kind, shadow, within)
 
     def append(self, batch: SceneBatch, noise: Noise, kind: int, **fields: Tensor) -> SceneBatch:
         """One more light of this kind; `fields` are [B, ...] without the light's axis."""
@@ -51,7 +57,7 @@ class _Light(Randomizer):
             if name not in fields:
                 fields[name] = torch.cat(values, 1)
         shadow = None if self.shadow is None else self.shadow.sample(noise).clamp(min=0)[:, None]
-        return append_lights(batch, {name: value[:, None] for name, value in fields.items()}, shadow)
+        return append_lights(batch, {name: value[:, None] for name, value in fields.items()}, shadow, self.within)
 
 
 class DirectionalLight(_Light):
@@ -64,6 +70,8 @@ class DirectionalLight(_Light):
         probability: How often the light is on.
         shadow: Softness of its shadows: the angle [rad] from the lamp's centre to its rim, 0.0047 for the sun. True =
             0, hard; None or False = it casts none.
+        within: Centre x y z and radius [m] of the ball within which its shadows fall; around all objects by default.
+            The smaller, the sharper.
 
     Example:
         >>> import fastsynth as fs
@@ -80,8 +88,9 @@ class DirectionalLight(_Light):
         color: Any = (1.0, 1.0, 1.0),
         probability: float = 1.0,
         shadow: Any = None,
+        within: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(intensity, color, probability, shadow)
+        super().__init__(intensity, color, probability, shadow, within)
         direction = UniformHemisphere() if direction is None else direction
         self.direction: Distribution = as_distribution(direction, "DirectionalLight: `direction`", [(3,)])
 
@@ -98,6 +107,10 @@ class PointLight(_Light):
         intensity: Radiance that a white diffuse surface reflects that faces the light at 1 m.
         color: Linear r g b, or a grey.
         probability: How often the light is on.
+        shadow: Softness of its shadows: the lamp's radius [m]. True = 0, hard; None or False = it casts none.
+        within: Centre x y z and radius [m] of the ball within which its shadows fall; around all objects by default.
+            The smaller, the sharper. It has one shadow map, which reaches up to 84 degrees to each side of the centre:
+            a light among the objects casts no shadow behind itself.
 
     Example:
         >>> import fastsynth as fs
@@ -107,9 +120,15 @@ class PointLight(_Light):
     """
 
     def __init__(
-        self, position: Any, intensity: Any = 1.0, color: Any = (1.0, 1.0, 1.0), probability: float = 1.0
+        self,
+        position: Any,
+        intensity: Any = 1.0,
+        color: Any = (1.0, 1.0, 1.0),
+        probability: float = 1.0,
+        shadow: Any = None,
+        within: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(intensity, color, probability)
+        super().__init__(intensity, color, probability, shadow, within)
         self.position: Distribution = as_distribution(position, "PointLight: `position`", [(3,)])
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
@@ -218,7 +237,25 @@ class SkyAmbient(Randomizer):
         return batch.replace(ambient=sky_and_ground(sky, ground))
 
 
-def append_lights(batch: SceneBatch, fields: dict[str, Tensor], shadow: Tensor | None = None) -> SceneBatch:
+def shadow_of(
+    kind: str, shadow: Any, within: Sequence[float] | None
+) -> tuple[Distribution | None, tuple[float, ...] | None]:
+    """The softness of a light's shadows and the ball in which they fall, as they are held; None = none, and all."""
+    held = None
+    if shadow is not None and shadow is not False:
+        held = as_distribution(0.0 if shadow is True else shadow, f"{kind}: `shadow`", [()])
+    ball = None if within is None else tuple(float(number) for number in within)
+    if ball is not None and (len(ball) != 4 or not ball[3] > 0):
+        raise ValueError(f"{kind}: `within` must be x y z and a radius above 0 [m], but is {ball}.")
+    return held, ball
+
+
+def append_lights(
+    batch: SceneBatch,
+    fields: dict[str, Tensor],
+    shadow: Tensor | None = None,
+    within: Sequence[float] | None = None,
+) -> SceneBatch:
     """More lights behind those that the batch has.
 
     Args:
@@ -226,6 +263,7 @@ def append_lights(batch: SceneBatch, fields: dict[str, Tensor], shadow: Tensor |
         fields: ``light_kind`` int32 [B, L], ``light_position``, ``light_direction``, ``light_color`` float32 [B, L, 3]
             and ``light_cone`` float32 [B, L, 2].
         shadow: Softness of their shadows, float32 [B, L]; None = they cast none.
+        within: Centre and radius of the ball within which the shadows fall; None = around all objects.
     """
     count, more = batch.light_kind.shape[1], fields["light_kind"].shape[1]
     changes: dict[str, Any] = dict(fields)
@@ -235,8 +273,15 @@ def append_lights(batch: SceneBatch, fields: dict[str, Tensor], shadow: Tensor |
         none = batch.exposure.new_full((batch.images, 1), -1.0)
         before = none.expand(-1, count) if batch.light_shadow is None else batch.light_shadow
         changes["light_shadow"] = torch.cat([before, none.expand(-1, more) if shadow is None else shadow], 1)
-        casting = () if shadow is None else range(count, count + more)
-        changes["shadow_columns"] = (*batch.shadow_lights, *casting)
+        columns = () if shadow is None else range(count, count + more)
+        changes["shadow_columns"] = (*batch.shadow_lights, *columns)
+    if within is not None or batch.shadow_ball is not None:
+        every = batch.exposure.new_zeros(batch.images, 1, 4)
+        ball = (
+            every if within is None else torch.cat([torch.full_like(every[..., :1], number) for number in within], -1)
+        )
+        before = every.expand(-1, count, -1) if batch.shadow_ball is None else batch.shadow_ball
+        changes["shadow_ball"] = torch.cat([before, ball.expand(-1, more, -1)], 1)
     return batch.replace(**changes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from fastsynth.geometry import normalize
 from fastsynth.random import Choice, Distribution, Noise, as_distribution
-from fastsynth.randomizers.lights import DIRECTIONAL, POINT, append_lights, color_of
+from fastsynth.randomizers.lights import DIRECTIONAL, POINT, append_lights, color_of, shadow_of
 from fastsynth.randomizers.objects import largest
 from fastsynth.scene import Randomizer
 from fastsynth.types import MAX_LIGHTS, SceneBatch
@@ -26,6 +27,9 @@ class PointLights(Randomizer):
         reach: Distance at which a light has its intensity [m].
         directional: How often a light is infinitely far away instead, in the direction in which its place is seen from
             the origin, with the same intensity everywhere.
+        shadow: Softness of their shadows, as of `PointLight` [m]; of those infinitely far away the part of `reach` that
+            it is [rad].
+        within: As of `PointLight`.
 
     Example:
         >>> import fastsynth as fs
@@ -44,6 +48,8 @@ class PointLights(Randomizer):
         color: Any = (1.0, 1.0, 1.0),
         reach: float = 1.0,
         directional: float = 0.0,
+        shadow: Any = None,
+        within: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.count: Distribution = as_distribution(count, "PointLights: `count`", [()])
@@ -58,6 +64,7 @@ class PointLights(Randomizer):
         if not 0 <= directional <= 1:
             raise ValueError(f"PointLights: `directional` must lie in [0, 1], but is {directional}.")
         self.reach = reach
+        self.shadow, self.within = shadow_of("PointLights", shadow, within)
         self.kind: Distribution | None = Choice([POINT, DIRECTIONAL], [1 - directional, directional])
         if directional == 0:
             self.kind = None
@@ -79,4 +86,7 @@ class PointLights(Randomizer):
             "light_color": strength[..., None] * color_of(self.color, noise, slots),
             "light_cone": torch.zeros_like(position[..., :2]),
         }
-        return append_lights(batch, fields)
+        shadow = None
+        if self.shadow is not None:
+            shadow = self.shadow.sample(noise).clamp(min=0)[:, None] * torch.where(far, 1 / self.reach, 1.0)
+        return append_lights(batch, fields, shadow, self.within)

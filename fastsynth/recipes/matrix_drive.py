@@ -131,8 +131,8 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
     """Detect vehicles on streets.
 
     ``labels(frames)`` gives ``depth`` float32 [B, H, W] [m] and ``stencil`` int32 [B, H, W], the class of what is seen,
-    -1 for the sky. Boxes are tight around what is visible. To leave out what is hardly seen, or mostly beyond the border,
-    give a dataset ``min_visible=0.1`` and ``max_truncation=0.5``.
+    -1 for the sky. Boxes are tight around what is visible. To leave out what is hardly seen, or lies mostly beyond the
+    border, give a dataset ``min_visible=0.1`` and ``max_truncation=0.5``.
 
     Args:
         assets: Vehicles that head along +x and stand on z = 0; 40 stand-ins by default.

@@ -52,6 +52,11 @@ NUMBERS = {
     "light_intensity": ours((0.25, 1.2), "each, at 1.5 m"),
     "light_reach": ours(1.5, "[m]"),
     "directional": ours(0.5, "part of the lights without a place"),
+    "shadow": ours(
+        0.0, "hard: radius of the lamps [m]; the authors' renderer has shadows, and the paper says nothing of them"
+    ),
+    "shadow_texels": ours(256, "along a side of the map of what a lamp sees"),
+    "shadow_ball": ours((0.0, 0.1, -0.1, 0.75), "where shadows fall: around the table [m]"),
     "ambient": ours((0.1, 0.4)),
     "specular_exponent": ours((4.0, 64.0), "log-uniform, of all surfaces of an image"),
     "noise_types": ours(("gaussian", "salt_pepper", "none"), "type and amount are random; no list is given"),
@@ -75,7 +80,7 @@ def tobin_tabletop(
         assets: Meshes to localize and to distract, the origin of each its centre of mass; the eight solids by default.
         target: Name or row of the mesh to localize; None = any of them, another one in each image.
         pool: How many textures there are in all; None = no end of them. See the paper's ablation.
-        without: "noise", "camera", "distractors", "textures" (all white), "light" (one fixed lamp), "robot".
+        without: "noise", "camera", "distractors", "textures" (all white), "light" (one fixed lamp), "shadows", "robot".
 
     Example:
         >>> import fastsynth as fs
@@ -114,11 +119,12 @@ def tobin_tabletop(
             "light.1.intensity": 0.25,
             "gloss.exponent": 16.0,
         },
+        "shadows": {"light.0.shadow": None},
         "robot": {"objects.2.present": 0},
     }
     return Recipe(
         "tobin_tabletop",
-        1,
+        2,
         "Tobin et al. 2017, arXiv:1703.06907",
         n,
         n["size"],
@@ -148,6 +154,8 @@ def tobin_tabletop(
                 Uniform(*n["light_intensity"]),
                 reach=n["light_reach"],
                 directional=n["directional"],
+                shadow=n["shadow"],
+                within=n["shadow_ball"],
             ),
             Ambient(Uniform(*n["ambient"])),
         ],
@@ -155,6 +163,7 @@ def tobin_tabletop(
         gloss=Gloss(LogUniform(*n["specular_exponent"])),
         noise=PixelNoise(n["noise_types"], Uniform(*n["gaussian"]), Uniform(*n["salt_pepper"])),
         shading="blinn_phong",
+        shadow_size=n["shadow_texels"],
         lod=0.0,
     )
 

@@ -77,8 +77,8 @@ NUMBERS = {
 def tremblay_cars(assets: Assets | None = None, photos: Any = None, without: Sequence[str] = ()) -> Recipe:
     """Detect cars in pictures that look like no place on earth.
 
-    Targets are the cars; give a dataset ``max_truncation=0.15`` for those that the paper tests on. Box jitter, which the system trains with, changes labels and not pictures: see
-    `fastsynth.augment.jitter_boxes`.
+    Targets are the cars; give a dataset ``max_truncation=0.15`` for those that the paper tests on. Box jitter, which
+    the system trains with, changes labels and not pictures: see `fastsynth.augment.jitter_boxes`.
 
     Args:
         assets: Cars of about 4 m that stand on z = 0; 36 stand-ins by default.

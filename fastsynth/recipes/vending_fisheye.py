@@ -30,7 +30,7 @@ from fastsynth.randomizers import (
     Setting,
     Twist,
 )
-from fastsynth.randomizers.lights import POINT, append_lights
+from fastsynth.randomizers.lights import POINT, append_lights, shadow_of
 from fastsynth.randomizers.placement import footprint
 from fastsynth.recipes.assets_cabinet import SOFT, cabinet, packages
 from fastsynth.recipes.numbers import Numbers, memory, ours
@@ -60,6 +60,9 @@ NUMBERS = {
     "strip_place": ours((0.1, 0.2), "y of the strip [m]; x is that of the middle"),
     "strip_intensity": ours((0.035, 0.075), "of the whole strip, at 1 m"),
     "strip_warmth": ours(0.08, "standard deviation of the white balance"),
+    "shadow": ours(0.0, "radius of each point of the strip [m]: hard shadows, of which four make a soft one"),
+    "shadow_texels": ours(256, "along a side of the map of what a point sees"),
+    "shadow_ball": ours((0.0, 0.0, 0.05, 0.4), "where shadows fall [m]"),
     "ambient": ours((0.22, 0.4), "what metal walls throw back"),
     "exposure": ours(0.15, "standard deviation [EV]"),
     "noise": ours((0.0, 0.012), "standard deviation, in linear light"),
@@ -82,7 +85,7 @@ def vending_fisheye(
         assets: Meshes of packages, standing on z = 0, at most 0.3 m high; stand-ins with drawn labels by default.
         soft: Names of the classes that give way; boxes, drink cartons and bags by default, or all of `assets`.
         fisheye: Off, the same cabinet is seen by a pinhole of 100 degrees.
-        without: "deformation", "calibration" (one lens), "placement" (a fixed count), "light", "sensor".
+        without: "deformation", "calibration" (one lens), "placement" (a fixed count), "light", "shadows", "sensor".
 
     Example:
         >>> import fastsynth as fs
@@ -114,6 +117,7 @@ def vending_fisheye(
             "light.0.warmth": 0.0,
             "light.1.intensity": sum(n["ambient"]) / 2,
         },
+        "shadows": {"light.0.shadow": None},
         "sensor": {"sensor": OFF},
     }
     lens = None
@@ -131,7 +135,7 @@ def vending_fisheye(
     ]
     return Recipe(
         "vending_fisheye",
-        1,
+        2,
         "Wang et al. 2019, smart vending machines",
         n,
         n["size"],
@@ -159,13 +163,14 @@ def vending_fisheye(
         light=[
             Strip(
                 length, number, high - 0.01, Uniform(*n["strip_place"]), Uniform(*n["strip_intensity"]),
-                Normal(0.0, n["strip_warmth"]),
+                Normal(0.0, n["strip_warmth"]), n["shadow"], n["shadow_ball"],
             ),
             Ambient(Uniform(*n["ambient"])),
         ],
         deformation=Deform(deformers, bending),
         sensor=Sensor(exposure=Normal(0.0, n["exposure"]), noise=Uniform(*n["noise"])),
         shading="ggx",
+        shadow_size=n["shadow_texels"],
         lod=0.0,
     )  # fmt: skip
 
@@ -174,7 +179,8 @@ def template(frames: Frames) -> dict[str, Tensor]:
     """The empty cabinet of each image, under its light and through its lens, before noise."""
     mesh = frames.batch.mesh_id
     empty = torch.cat([torch.full_like(mesh[:, :-1], -1), mesh[:, -1:]], 1)
-    bare = frames.batch.replace(mesh_id=empty, noise=None, effects=())
+    # The cabinet alone, hollow and convex, casts no shadow.
+    bare = frames.batch.replace(mesh_id=empty, noise=None, effects=(), light_shadow=None, shadow_columns=None)
     return {"template": render(bare, frames.size, ("rgb",)).rgb}
 
 
@@ -232,10 +238,23 @@ class Strip(Randomizer):
         place: y [m].
         intensity: Of all points together, at 1 m.
         warmth: White balance, warm above 0.
+        shadow: Softness of the shadows of each point, as of `PointLight` [m].
+        within: Where they fall, likewise.
     """
 
-    def __init__(self, length: float, number: int, height: float, place: Any, intensity: Any, warmth: Any) -> None:
+    def __init__(
+        self,
+        length: float,
+        number: int,
+        height: float,
+        place: Any,
+        intensity: Any,
+        warmth: Any,
+        shadow: Any,
+        within: Sequence[float],
+    ) -> None:
         super().__init__()
+        self.shadow, self.within = shadow_of("Strip", shadow, within)
         self.length, self.number, self.height = length, number, height
         self.place: Distribution = as_distribution(place, "Strip: `place`", [()])
         self.intensity: Distribution = as_distribution(intensity, "Strip: `intensity`", [()])
@@ -257,4 +276,5 @@ class Strip(Randomizer):
             "light_color": each,
             "light_cone": torch.full_like(place[..., :2], -1.0),
         }
-        return append_lights(batch, fields)
+        soft = None if self.shadow is None else self.shadow.sample(noise, self.number)
+        return append_lights(batch, fields, soft, self.within)
