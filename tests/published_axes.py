@@ -168,7 +168,7 @@ APPEARANCE = {
     ),
     ("Refraction", "-----●--"): dict(eyes="index 1.3; other than with index 1"),
     ("Bumps", "-----●--"): dict(
-        eyes="missing: Skins have no displacement maps, and only the shape has folds and bags."
+        eyes="region.deformers.0.relief 0.7 to 1.3; without bumps; each skin's own displacement"
     ),
     ("How many lights", "-●●●-○○-"): dict(
         table="light.0.count 1 to 4",

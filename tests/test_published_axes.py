@@ -117,6 +117,7 @@ TESTS = {
     "apart on the table": SOLIDS,
     "boxes a little wrong": "test_effects_functions.py::test_boxes_are_a_little_wrong",
     "each object in each pose": A_PASS,
+    "each skin's own displacement": f"{EYES}::test_skin_is_displaced_by_its_map",
     "each with its fit": "test_recipe_rozantsev.py::test_a_background_goes_with_all_that_was_fitted_to_it",
     "every pixel covered": LIMITS,
     "exact": "test_recipes_all.py::test_labels_are_exact[{}]",

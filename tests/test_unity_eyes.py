@@ -10,6 +10,8 @@ import torch
 import fastsynth as fs
 from fastsynth.effects.refractive_eye import HUMAN
 from fastsynth.recipes import eye_region as region
+from fastsynth.recipes.eye_relief import heights, relief
+from fastsynth.recipes.eye_textures import skin
 
 SIZE = (120, 160)
 
@@ -65,7 +67,8 @@ def test_ranges_are_those_of_the_generator():
     assert set(params["objects.skin"].tolist()) == set(range(20))
     assert params["cornea.iris"].min() >= 0.9 and params["cornea.iris"].max() <= 1.0
     assert abs(params["cornea.pupil"].std().item() - 0.2) < 0.03
-    for name, low, high in (("light.0.intensity", 0.6, 1.2), ("light.1.ambient", 0.8, 1.2)):
+    bumps = ("region.deformers.0.relief", *made.numbers["relief"])
+    for name, low, high in (("light.0.intensity", 0.6, 1.2), ("light.1.ambient", 0.8, 1.2), bumps):
         assert low <= params[name].min() < low + 0.02 and high - 0.02 < params[name].max() <= high
     gain = (params["light.1.exposure"] - made.numbers["panorama_light"]).exp2()
     assert 0.999 < gain.min() < 1.01 and 1.19 < gain.max() < 1.201
@@ -121,6 +124,94 @@ def test_lids_lie_on_the_eyeball_and_follow_the_gaze():
     assert (top[2] - top[0]) > 2 * (low[2] - low[0])
 
 
+def region_of(batch, rig):
+    """Vertices of the region as it is drawn, float32 [B, P, 3]."""
+    assets = batch.assets
+    level = assets.meshes[batch.mesh_id[:, 0].long(), 0].long()
+    first = assets.meshlets[assets.levels[level, 0].long(), 0].long()
+    return assets.vertices[first[:, None] + torch.arange(len(rig.rows))]
+
+
+def test_skin_is_displaced_by_its_map():
+    """A vertex moves by the height of the skin that is drawn, outwards from the eyeball; edges and lashes stay."""
+    made, smooth = recipe(), recipe("bumps")
+    rig = made.region.deformers[0]
+    batch, flat = (each.sample(32, seed=5) for each in (made, smooth))
+    points, before = region_of(batch, rig), region_of(flat, rig)
+    row, column = rig.rows // (region.FINE_AROUND + 1), rig.rows % (region.FINE_AROUND + 1) % region.FINE_AROUND
+    loops = row < region.FINE_LOOPS
+    edge = torch.tensor(region.drawn_loops())[row[loops]] <= 1
+    textures = batch.texture_id[:, 0] - batch.texture_id[:, 0].min()
+    assert torch.equal(textures, batch.params["objects.skin"].int() - batch.params["objects.skin"].min().int())
+    table = heights().view(20, region.FINE_LOOPS, region.FINE_AROUND)
+    height = table[batch.params["objects.skin"].long()][:, row[loops], column[loops]]
+    gain = batch.params["region.deformers.0.relief"]
+    direction = torch.nn.functional.normalize(before[:, loops], dim=-1)
+    moved = points[:, loops] - before[:, loops]
+    torch.testing.assert_close(moved, direction * (gain.view(32, 1) * height)[..., None], rtol=0, atol=2e-8)
+    assert torch.equal(points[:, ~loops], before[:, ~loops])
+    assert edge.sum() >= 3 * region.FINE_AROUND and not moved[:, edge].any()
+    assert moved.norm(dim=-1).amax(1).min() > 1e-4
+
+
+def test_maps_of_skins_differ_and_are_zero_on_edges():
+    table = heights().view(20, region.FINE_LOOPS, region.FINE_AROUND)
+    assert not table[:, region.drawn_loops() <= 1].any()
+    assert 1e-4 < table.abs().amax((1, 2)).min() and table.abs().max() < 1e-3
+    apart = (table[:, None] - table).abs().amax((2, 3)) + torch.eye(20)
+    assert apart.min() > 1e-4
+
+
+def test_vertices_have_the_mean_height_of_their_cells():
+    size = 256
+    fine = torch.tensor(relief(3, size), dtype=torch.float32)
+    at = torch.tensor(region.drawn_uvs()[: region.FINE_LOOPS * (region.FINE_AROUND + 1)], dtype=torch.float32) * 2 - 1
+    near = torch.nn.functional.grid_sample(fine[None, None], at[None, None], align_corners=False).view(
+        region.FINE_LOOPS, -1
+    )[:, 1:-1]
+    made = heights().view(20, region.FINE_LOOPS, region.FINE_AROUND)[3][:, 1:]
+    assert torch.corrcoef(torch.stack([made.flatten(), near.flatten()]))[0, 1] > 0.97
+    assert made.std() < near.std()  # what is finer is averaged
+    assert (made.max() <= fine.max()) and (made.min() >= fine.min())
+
+
+def test_wrinkles_are_dark_where_they_are_deep():
+    """Colour and height are of the same fields: below the eye, along a line across the wrinkles."""
+    size, first = 256, round(region.SKIN_FROM * 256)
+    across = slice(first + round(3.2 / 12 * (size - first)), first + round(6 / 12 * (size - first)))
+    below = slice(round(0.68 * size), round(0.82 * size))
+
+    def fine(line):
+        wide = torch.nn.functional.avg_pool1d(line[None, None], 15, 1, 7, count_include_pad=False)[0, 0]
+        return (line - wide)[7:-7]
+
+    found = []
+    for number in range(20):
+        color = torch.tensor(skin(number).mean(-1))[across, below].mean(1)
+        height = torch.tensor(relief(number))[across, below].mean(1)
+        found.append(torch.corrcoef(torch.stack([fine(color), fine(height)]))[0, 1])
+    assert torch.stack(found).median() > 0.6
+
+
+def test_no_groove_reaches_into_the_eyeball():
+    rig = recipe().region.deformers[0]
+    look = torch.tensor([[0.0, -1.0, 0.0]])
+    posed = rig.posed(rig.mean[None], torch.zeros(1), look)
+    count = region.FINE_LOOPS * region.FINE_AROUND
+    points = rig.drawn(posed, look, torch.full((1, count), -0.004))[0, : region.FINE_LOOPS * (region.FINE_AROUND + 1)]
+    distance = points.norm(dim=1)
+    above = distance - fs.deform.onto_ball(points / distance[:, None], rig._ball(look[0]))
+    assert above.min() > 0.99e-4
+
+
+def test_the_gain_of_the_relief_can_be_learned():
+    made = fs.recipes.unity_eyes()
+    made.learn("region.deformers.0.relief")
+    region_of(made.sample(2), made.region.deformers[0]).square().sum().backward()
+    for parameter in made.learnable():
+        assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0
+
+
 def test_lid_strengths_are_the_generators():
     strength = region.lid_strength()[: region.LOOPS * region.AROUND].reshape(region.LOOPS, region.AROUND)
     assert [round(float(s), 6) for s in strength[:7, 4]] == [1, 1, 1, 0.8, 0.4, 0.2, 0]
@@ -148,10 +239,12 @@ def test_grey_pictures_have_one_channel_and_the_same_labels():
     torch.testing.assert_close(made.labels(frames)["iris"], drawn()[1]["iris"])
 
 
-@pytest.mark.parametrize("axis", ["shape", "gaze", "head", "iris", "refraction"])
+@pytest.mark.parametrize("axis", ["shape", "bumps", "gaze", "head", "iris", "refraction"])
 def test_axes_that_are_off_change_the_picture_alone_where_they_should(axis):
     (frames, labels), (other, _) = drawn(axis), drawn()
     assert not torch.equal(frames.rgb, other.rgb)
+    if axis == "bumps":
+        assert all(torch.equal(labels[name], drawn()[1][name]) for name in ("margin", "caruncle", "iris"))
     if axis == "gaze":
         torch.testing.assert_close(labels["gaze"], -labels["head"][..., 1])
     if axis == "head":

@@ -17,8 +17,8 @@ LOOPS, AROUND = 13, 16
 CARUNCLE = (3, 7)
 VERTICES = LOOPS * AROUND + CARUNCLE[0] * CARUNCLE[1]
 COMPONENTS = 20
-#: The drawn mesh has every control vertex, and between two of a loop three more, between two loops one.
-FINE_LOOPS, FINE_AROUND = 2 * LOOPS - 1, 4 * AROUND
+#: The drawn mesh has every control vertex, and between two of a loop three more; of loops see `drawn_loops`.
+FINE_LOOPS, FINE_AROUND = 55, 4 * AROUND
 FINE_CARUNCLE = (2 * CARUNCLE[0] - 1, 2 * CARUNCLE[1] - 1)
 RADIUS = 0.012
 LASHES = {"upper": (4, 28, 72, 0.0085), "lower": (36, 60, 44, 0.005)}  # first and last column, how many, length [m]
@@ -159,6 +159,17 @@ def lid_strength() -> np.ndarray:
     return np.concatenate([(loop[:, None] * side).reshape(-1), np.zeros(VERTICES - LOOPS * AROUND)])
 
 
+def drawn_loops() -> np.ndarray:
+    """Where between the control loops the drawn ones lie: close on the lids, along which wrinkles run; float64 [55].
+
+    Example:
+        >>> drawn_loops()[:6].tolist()
+        [0.0, 0.5, 1.0, 1.25, 1.5, 1.75]
+    """
+    steps = (0, 1, 0.5), (1, 2, 0.25), (2, 6, 0.125), (6, 8, 0.25), (8, LOOPS - 0.5, 0.5)
+    return np.concatenate([np.arange(*step) for step in steps])
+
+
 def drawn_faces() -> tuple[np.ndarray, np.ndarray]:
     """Triangles of the drawn mesh, int [F, 3], and of each whether it is of a lash.
 
@@ -184,7 +195,7 @@ def drawn_faces() -> tuple[np.ndarray, np.ndarray]:
 
 def drawn_uvs() -> np.ndarray:
     """Texture coordinates of the drawn mesh, float [V, 2]: around and outwards, below bands for caruncle and lashes."""
-    v, u = np.meshgrid(np.linspace(0, 1, FINE_LOOPS), np.linspace(0, 1, FINE_AROUND + 1), indexing="ij")
+    v, u = np.meshgrid(drawn_loops() / (LOOPS - 1), np.linspace(0, 1, FINE_AROUND + 1), indexing="ij")
     skin = np.stack([u, SKIN_FROM + (0.995 - SKIN_FROM) * v], -1).reshape(-1, 2)
     y, x = np.meshgrid(
         np.linspace(0.01, 0.03, FINE_CARUNCLE[0]), np.linspace(0.1, 0.3, FINE_CARUNCLE[1]), indexing="ij"

@@ -99,7 +99,7 @@ def refined(grid: Tensor, axis: int, closed: bool) -> Tensor:
 
 
 class EyeRegion(Deformer):
-    """The shape of the region, and its lids in the place that belongs to the gaze.
+    """The shape of the region, its lids in the place that belongs to the gaze, and the relief of its skin.
 
     Args:
         gaze: That of the eyeball.
@@ -107,15 +107,33 @@ class EyeRegion(Deformer):
         follow: What part of the pitch the upper lid follows.
         eye: Measures of the eyeball.
         thickness: Least distance of the lids' skin from the eyeball [m].
+        skin: Which of the skins; that of the texture.
+        relief: Factor of the skin's displacement map.
+        heights: Each skin's map at the vertices of the drawn loops, float32 [skins, loops x around] [m].
     """
 
-    def __init__(self, gaze: Gaze, coefficient: Any, follow: float, eye: Eye, thickness: float) -> None:
+    def __init__(
+        self,
+        gaze: Gaze,
+        coefficient: Any,
+        follow: float,
+        eye: Eye,
+        thickness: float,
+        skin: Distribution,
+        relief: Any,
+        heights: Tensor,
+    ) -> None:
         super().__init__()
         self.gaze = gaze
         self.coefficient: Distribution = as_distribution(
             coefficient, "EyeRegion: `coefficient`", [(region.COMPONENTS,)]
         )
         self.follow, self.eye, self.thickness = follow, eye, thickness
+        self.skin = skin
+        self.relief: Distribution = as_distribution(relief, "EyeRegion: `relief`", [()])
+        self.register_buffer("heights", heights, persistent=False)
+        place = torch.as_tensor(region.drawn_loops() * 8).long()
+        self.register_buffer("loops", place, persistent=False)
         model = region.shape_model()
         for name, value in (("mean", model.mean), ("basis", model.basis), ("sigma", model.sigma)):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float32), persistent=False)
@@ -127,6 +145,8 @@ class EyeRegion(Deformer):
     basis: Tensor
     sigma: Tensor
     strength: Tensor
+    heights: Tensor
+    loops: Tensor  #: of eight times as many as control loops, those that are drawn
     rows: Tensor  #: of `drawn`, for each vertex of the packed mesh
     marks: Tensor  #: vertices of the packed mesh: 16 of the margin, 7 of the caruncle
 
@@ -152,7 +172,10 @@ class EyeRegion(Deformer):
         control = pca_shape(self.mean, self.basis, self.sigma, coefficient)  # [B, N, 229, 3]
         pitch = self.gaze.pitch.sample(noise)[:, None].expand(-1, n)
         look = -self.gaze.rotation(noise)[:, None, :, 1].expand(-1, n, 3)
-        points = self.drawn(self.posed(control, pitch, look), look)
+        # One skin an image, drawn as its texture was: the same noise gives the same.
+        skin = self.skin.sample(noise).long()
+        bumps = self.heights.index_select(0, skin) * self.relief.sample(noise)[:, None]
+        points = self.drawn(self.posed(control, pitch, look), look, bumps[:, None])
         return shape._replace(points=points.index_select(-2, self.rows))
 
     def _ball(self, look: Tensor) -> Ball:
@@ -193,36 +216,51 @@ class EyeRegion(Deformer):
         flesh = moved[..., count:, :]
         return torch.cat([edge, front, skin, rest, flesh], -2)
 
-    def drawn(self, control: Tensor, look: Tensor) -> Tensor:
-        """The drawn mesh: control vertices refined, the lids' seam closed, and lashes put on, float32 [..., V, 3]."""
+    def drawn(self, control: Tensor, look: Tensor, bumps: Tensor | None = None) -> Tensor:
+        """The drawn mesh: control vertices refined and displaced, the lids' seam closed, and lashes put on.
+
+        Args:
+            control: float32 [..., 229, 3] [m].
+            look: Where the eye looks, unit, float32 [..., 3].
+            bumps: How far the vertices of the drawn loops lie outside, float32 [..., loops x around] [m].
+
+        Returns:
+            float32 [..., V, 3].
+        """
         count = region.LOOPS * region.AROUND
         ball = self._ball(look)
         loops = control[..., :count, :].unflatten(-2, (region.LOOPS, region.AROUND))
-        loops = refined(refined(refined(loops, -3, False), -2, True), -2, True)
-        flat = self._kept_out(loops.flatten(-3, -2), ball, 1e-4)
-        loops = flat.unflatten(-2, (region.FINE_LOOPS, region.FINE_AROUND))
-        loops = torch.cat([loops, loops[..., :1, :]], -2)
+        around = refined(refined(loops, -2, True), -2, True)
+        # Lashes follow the lids' edges as they are without displacement.
+        edges = self._kept_out(around[..., :3, :, :].flatten(-3, -2), ball, 1e-4).unflatten(-2, (3, -1))
+        edges = torch.cat([edges, edges[..., :1, :]], -2)
+        lashes = [self._lashes(edges, *place) for place in region.LASHES.values()]
+        loops = refined(refined(refined(around, -3, False), -3, False), -3, False)
+        skin = loops.index_select(-3, self.loops).flatten(-3, -2)
+        if bumps is not None:
+            skin = skin + unit(skin) * bumps[..., None]
+        skin = self._kept_out(skin, ball, 1e-4).unflatten(-2, (region.FINE_LOOPS, region.FINE_AROUND))
+        skin = torch.cat([skin, skin[..., :1, :]], -2)
         flesh = control[..., count:, :].unflatten(-2, region.CARUNCLE)
         flesh = refined(refined(flesh, -3, False), -2, False)
-        lashes = [self._lashes(loops, look, *place) for place in region.LASHES.values()]
-        return torch.cat([loops.flatten(-3, -2), flesh.flatten(-3, -2), *lashes], -2)
+        return torch.cat([skin.flatten(-3, -2), flesh.flatten(-3, -2), *lashes], -2)
 
-    def _lashes(self, loops: Tensor, look: Tensor, first: int, last: int, count: int, length: float) -> Tensor:
+    def _lashes(self, edges: Tensor, first: int, last: int, count: int, length: float) -> Tensor:
         """Bent triangles that stand on the front edge of a lid, five vertices each: [..., 5 count, 3]."""
-        at = torch.linspace(first, last, count + 1, device=loops.device)[:-1]
+        at = torch.linspace(first, last, count + 1, device=edges.device)[:-1]
         cell = at.floor().long()
         part = (at - cell)[:, None]
 
         def along(loop: int) -> Tensor:
-            row = loops[..., loop, :, :]
+            row = edges[..., loop, :, :]
             return row.index_select(-2, cell) * (1 - part) + row.index_select(-2, cell + 1) * part
 
-        base, inner_edge, skin = along(2), along(0), along(4)
-        row = loops[..., 2, :, :]
+        inner_edge, base, skin = along(0), along(1), along(2)
+        row = edges[..., 1, :, :]
         across = unit(row.index_select(-2, cell + 1) - row.index_select(-2, cell))
         out, up = unit(base - 0.3 * inner_edge), unit(skin - base)
         # A fan: outwards to both sides, in uneven tufts.
-        number = torch.arange(count, device=loops.device)
+        number = torch.arange(count, device=edges.device)
         fan = ((number + 0.5) / count * 2 - 1)[:, None] * 0.55 + 0.22 * torch.sin(number * 2.4)[:, None]
         reach = length * (0.72 + 0.28 * torch.sin(number * 1.7))[:, None]
         width = 9e-5

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fastsynth.effects import Eye
 from fastsynth.effects.refractive_eye import BLACK, HUMAN, smoothstep
-from fastsynth.recipes import eye_region as region
+from fastsynth.recipes.eye_fields import cloud, skin_fields
 from fastsynth.textures import Textures, linear_to_srgb
 
 # Skin from light to dark, sRGB, and the hair that goes with it.
@@ -27,90 +27,37 @@ IRISES = {
 }
 
 
-def cloud(rng: np.random.Generator, shape: tuple[int, int], cells: int, wrap: bool = False) -> np.ndarray:
-    """Smooth noise of about `cells` blobs along the shorter side, zero mean, about unit deviation: float [h, w].
-
-    Example:
-        >>> cloud(np.random.default_rng(0), (16, 24), 4).shape
-        (16, 24)
-    """
-    from scipy.ndimage import zoom
-
-    side = min(shape) / cells
-    rows, columns = (max(2, round(length / side)) for length in shape)
-    coarse = rng.standard_normal((rows, columns + (0 if wrap else 1)))
-    if wrap:
-        coarse = np.concatenate([coarse, coarse[:, :1]], 1)
-    fine = zoom(coarse, (shape[0] / coarse.shape[0], shape[1] / coarse.shape[1]), order=3, mode="nearest")
-    return np.asarray(fine)[: shape[0], : shape[1]] / 0.6
-
-
-def _places(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where on the mean face the texels of a skin lie: loop, and x and z [mm]; float [h, w] each, below the bands."""
-    from scipy.ndimage import map_coordinates
-
-    control = region.shape_model().mean[: region.LOOPS * region.AROUND].reshape(region.LOOPS, region.AROUND, 3) * 1e3
-    closed = np.concatenate([control[:, -3:], control, control[:, :4]], 1)
-    first = round(region.SKIN_FROM * size)
-    loop, turn = np.meshgrid(
-        np.linspace(0, region.LOOPS - 1, size - first), (np.arange(size) + 0.5) / size * region.AROUND, indexing="ij"
-    )
-    at = np.stack([loop, turn + 3])
-    x, z = (map_coordinates(closed[..., axis], at, order=3, mode="nearest") for axis in (0, 2))
-    return loop, x, z
-
-
 def skin(number: int, size: int = 256, of: int = 20) -> np.ndarray:
     """One of `of` skins, unwrapped around the opening, uint8 [size, size, 3]."""
-    from scipy.ndimage import map_coordinates
-
-    rng = np.random.default_rng([11, number])
-    loop, x, z = _places(size)
-    turn = np.broadcast_to((np.arange(size) + 0.5) / size, loop.shape)
-    part = (number + rng.random()) / of * (len(_TONES) - 1)
+    f = skin_fields(number, size, of)
+    part = f.part * (len(_TONES) - 1)
     dark = int(min(part, len(_TONES) - 2))
     mixed = [np.array(t[dark]) + (part - dark) * (np.array(t[dark + 1]) - np.array(t[dark])) for t in (_TONES, _HAIR)]
     tone, hair = (value / 255 for value in mixed)
-    tone = tone * rng.uniform(0.94, 1.04) * rng.uniform(0.98, 1.02, 3)
-
-    # Noise lives on the face rather than in the unwrapped picture.
-    def on_face(field: np.ndarray) -> np.ndarray:
-        at = np.stack([(z + 40) / 80 * (field.shape[0] - 1), (x + 40) / 80 * (field.shape[1] - 1)])
-        return map_coordinates(field, at, order=1, mode="nearest")
-
-    wide, spots = on_face(cloud(rng, (320, 320), 5)), on_face(cloud(rng, (320, 320), 60))
-    pores = on_face(rng.standard_normal((480, 480)))
-    color = tone * (1 + 0.02 * wide + 0.012 * spots + 0.022 * pores)[..., None]
+    tone = tone * f.tint[0] * f.tint[1:]
+    color = tone * (1 + 0.02 * f.wide + 0.012 * f.spots + 0.022 * f.pores)[..., None]
     # Redder and yellower places, as blood and fat lie.
-    color = color * (1 + 0.02 * np.array([0.3, -1.0, -0.6]) * wide[..., None])
-    upper = np.sin(2 * np.pi * turn).clip(0) ** 0.6  # 1 in the middle of the upper lid
-    lower = (-np.sin(2 * np.pi * turn)).clip(0) ** 0.6
+    color = color * (1 + 0.02 * np.array([0.3, -1.0, -0.6]) * f.wide[..., None])
 
     def blend(to: np.ndarray, weight: np.ndarray) -> None:
         nonlocal color
         color = color + (to - color) * weight.clip(0, 1)[..., None]
 
-    red = tone * np.array([1.0, 0.72, 0.68])
-    blend(red, 0.55 * np.exp(-(((loop - 2.2) / 1.3) ** 2)) * (0.6 + 0.3 * np.cos(2 * np.pi * turn)))
-    blend(tone * 0.72, 0.45 * upper * np.exp(-(((loop - 4.0) / 0.45) ** 2)))  # the fold
-    blend(tone * np.array([0.80, 0.74, 0.76]), rng.uniform(0.0, 0.35) * lower * np.exp(-(((loop - 4.6) / 1.5) ** 2)))
-    wrinkles = 0.5 + 0.5 * np.sin(loop * 9 + 2 * wide)
-    blend(tone * 0.85, 0.22 * lower * wrinkles * np.exp(-(((loop - 4.5) / 1.5) ** 2)))
-    blend(np.array([0.78, 0.52, 0.47]) * (0.55 + 0.45 * tone), 0.9 * (1 - smoothstep(0.75, 1.15, loop)))  # the wet edge
-    blend(hair * 0.7, (0.55 * upper + 0.22 * lower) * np.exp(-(((loop - 1.35) / 0.3) ** 2)))  # roots of the lashes
+    def near(loop: float, width: float) -> np.ndarray:
+        return np.exp(-(((f.loop - loop) / width) ** 2))
 
-    # The brow: an arch of slanted strokes.
-    reach, middle = (x + 2) / 24, 20.5 - 5.5 * ((x - 3) / 24) ** 2 + rng.uniform(-1, 1)
-    thick = rng.uniform(2.4, 3.8) * (1.05 - 0.45 * np.clip(reach, -1, 1))
-    inside = np.exp(-(((z - middle) / thick) ** 4)) * np.exp(-(reach**8))
-    strokes = cloud(rng, (60, 640), 34)
-    slanted = map_coordinates(
-        strokes, np.stack([(z + 40) / 80 * 59, ((x - 0.55 * z) % 80) / 80 * 639]), order=1, mode="wrap"
-    )
-    blend(hair, inside * (rng.uniform(0.45, 0.9) + 0.38 * slanted))
+    red = tone * np.array([1.0, 0.72, 0.68])
+    blend(red, 0.55 * near(2.2, 1.3) * (0.6 + 0.3 * np.cos(2 * np.pi * f.turn)))
+    blend(tone * 0.72, 0.45 * f.upper * near(4.0, 0.45))  # the fold
+    blend(tone * np.array([0.80, 0.74, 0.76]), 0.35 * f.bag * f.lower * near(4.6, 1.5))
+    blend(tone * 0.85, 0.22 * f.lower * f.wrinkles * near(4.5, 1.5))
+    wet = 1 - smoothstep(0.75, 1.15, f.loop)
+    blend(np.array([0.78, 0.52, 0.47]) * (0.55 + 0.45 * tone), 0.9 * wet)
+    blend(hair * 0.7, (0.55 * f.upper + 0.22 * f.lower) * near(1.35, 0.3))  # roots of the lashes
+    blend(hair, f.brow * (f.hairs + 0.38 * f.strokes))
 
     whole = np.empty((size, size, 3))
-    first = size - len(loop)
+    first = size - len(f.loop)
     whole[:first] = np.array([0.76, 0.45, 0.42]) * (0.6 + 0.4 * tone)  # the caruncle's band
     whole[round(0.045 * size) : round(0.075 * size)] = hair * 0.45  # the lashes'
     whole[first:] = color

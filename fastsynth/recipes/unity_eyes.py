@@ -2,7 +2,8 @@
 
 UnityEyes: an eye region of a linear shape model whose lids follow the gaze, an eyeball with a refracting cornea, and
 random light. The scans, textures and panoramas of the original are not ours to give: shapes, skins and irises here are
-procedural (`eye_region`, `eye_textures`), and what differs is said in the numbers and in ``docs/howto/deform.md``.
+procedural (`eye_region`, `eye_textures`, `eye_relief`), and what differs is said in the numbers and in
+``docs/howto/deform.md``.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from fastsynth.pack import pack
 from fastsynth.random import Choice, Distribution, Noise, Normal, TruncatedNormal, Uniform, as_distribution
 from fastsynth.randomizers import Camera, Deform, DirectionalLight, EnvironmentLight
 from fastsynth.recipes import eye_region as region
+from fastsynth.recipes.eye_relief import heights
 from fastsynth.recipes.eye_rig import EyeInstances, EyeRegion, Gaze
 from fastsynth.recipes.eye_textures import IRISES, eyeball, irises, on_ball, skins
 from fastsynth.recipes.numbers import Numbers, code, ours
@@ -39,7 +41,8 @@ NUMBERS = {
     "components": code(
         20, "each from a Gaussian of the model's own mean and deviation; their model, 20 scans, is not ours"
     ),
-    "skins": code(20, "uniform; here procedural, without displacement and without the variant for looking down"),
+    "skins": code(20, "uniform; here procedural, colours and displacement, without the variant for looking down"),
+    "relief": ours((0.7, 1.3), "uniform; factor of the skin's displacement map, whose heights are ours too"),
     "iris_size": code((0.9, 1.0), "uniform; scales the 32 vertices of the limbus"),
     "pupil": code(0.2, "a standard normal over 5, added to the texture's dilation"),
     "pupil_bounds": ours((0.5, 1.9), "of the factor 1 + pupil"),
@@ -157,8 +160,8 @@ def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequen
     Args:
         gray: Grey pictures.
         assets: A mesh for the region and one for the eyeball in place of those made here, with as many vertices.
-        without: "shape" (the mean face), "gaze" (straight ahead), "head" (from ahead), "light" (white, from above),
-            "iris" (brown, of mean size), "refraction" (ior 1).
+        without: "shape" (the mean face), "bumps" (smooth skin), "gaze" (straight ahead), "head" (from ahead), "light"
+            (white, from above), "iris" (brown, of mean size), "refraction" (ior 1).
 
     Example:
         >>> import fastsynth as fs
@@ -171,8 +174,11 @@ def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequen
     assert region.VERTICES == n["control_vertices"] and region.COMPONENTS == n["components"]
     eye, gaze_range = HUMAN, deg(n["gaze"])
     gaze = Gaze(Uniform(-gaze_range, gaze_range), Uniform(-gaze_range, gaze_range))
-    rig = EyeRegion(gaze, Normal((0.0,) * region.COMPONENTS, 1.0), n["lid_follow"], eye, n["lid_thickness"] / 100)
     skin = Choice(range(n["skins"]))
+    rig = EyeRegion(
+        gaze, Normal((0.0,) * region.COMPONENTS, 1.0), n["lid_follow"], eye, n["lid_thickness"] / 100,
+        skin, Uniform(*n["relief"]), heights(n["skins"]),
+    )  # fmt: skip
     own = eye_meshes(rig, eye, n["gloss"])
     if assets is not None:
         counts = [len(part.vertices) for part in (own, assets)]
@@ -197,6 +203,7 @@ def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequen
     skies = procedural.environments(n["panoramas"], seed=0)
     axes = {
         "shape": {"region.deformers.0.coefficient": (0.0,) * region.COMPONENTS},
+        "bumps": {"region.deformers.0.relief": 0.0},
         "gaze": {"objects.gaze.pitch": 0.0, "objects.gaze.yaw": 0.0},
         "head": {"camera.azimuth": deg(-90.0), "camera.elevation": 0.0},
         "light": {
@@ -210,7 +217,7 @@ def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequen
     more: dict[str, Any] = {"grey": Grey()} if gray else {}
     return Recipe(
         "unity_eyes",
-        1,
+        2,
         "Wood et al. 2016, ETRA",
         n,
         n["size"],
