@@ -169,6 +169,26 @@ def test_a_mesh_that_there_is_not_stays_one():
         fs.render(bent, (8, 8), ("instance_id",))
 
 
+def test_slots_that_are_left_out_stay_and_cost_nothing():
+    whole, some = scene().sample(3), scene(slots=2).sample(3)
+    count, kept = whole.instances, len(scene().assets)
+    assert len(some.assets) == kept + 3 * 2 and (some.mesh_id[:, :2] >= kept).all()
+    assert torch.equal(some.mesh_id[:, 2:], scene(meshes=[0], slots=1).sample(3).mesh_id[:, 2:])
+    for image in range(3):
+        for slot in range(2):
+            a, b = (
+                made.assets.vertex_data[made.assets.meshlets[made.assets.levels[made.assets.meshes[mesh, 0], 0], 0] :][
+                    :40
+                ]
+                for made in (whole, some)
+                for mesh in [made.mesh_id[image, slot]]
+            )
+            assert torch.equal(a, b)
+    assert count > 2
+    with pytest.raises(ValueError, match="`slots` must be 1 or more"):
+        scene(slots=0)
+
+
 def test_nothing_waits_for_the_device():
     expected = fs.render(scene().sample(IMAGES), SIZE, OUTPUTS).outputs
     for options in ({}, {"normals": "area"}):

@@ -39,9 +39,10 @@ class Deform(Randomizer):
             coarser ones themselves.
         normals: "exact": turned along with the surface by the deformers; "area" or "angle": made from the deformed
             triangles, with that weight, creases and seams as the mesh has them.
+        slots: How many of the first slots hold what may be deformed; all by default. Others take no memory and no time.
 
     Raises:
-        ValueError: no deformer, an unknown way of making normals, or a level below 0.
+        ValueError: no deformer, an unknown way of making normals, a level below 0, or no slot.
 
     Example:
         >>> import fastsynth as fs
@@ -59,6 +60,7 @@ class Deform(Randomizer):
         meshes: Sequence[int] | None = None,
         level: int = 0,
         normals: str = "exact",
+        slots: int | None = None,
     ) -> None:
         super().__init__()
         steps = [deformers] if isinstance(deformers, Deformer) else list(deformers)
@@ -70,7 +72,9 @@ class Deform(Randomizer):
             raise ValueError(f"Deform: `level` must be 0 (finest) or more, but is {level}.")
         self.deformers = nn.ModuleList(steps)
         self.meshes = None if meshes is None else [int(row) for row in meshes]
-        self.level, self.normals = level, normals
+        if slots is not None and slots < 1:
+            raise ValueError(f"Deform: `slots` must be 1 or more, but is {slots}.")
+        self.level, self.normals, self.slots = level, normals, slots
 
     def extend(self, assets: Assets) -> Assets:
         """Makes the tables of the meshes, once; the assets stay."""
@@ -88,9 +92,9 @@ class Deform(Randomizer):
         tables: Templates = batch.assets.kept_for(self)
         if batch.instances == 0:
             return batch
-        known = tables.row
-        mesh = batch.mesh_id.clamp(0, known.shape[0] - 1).long()
-        row = torch.where((batch.mesh_id >= 0) & (batch.mesh_id < known.shape[0]), known[mesh], -1)  # [B, N]
+        known, ids = tables.row, batch.mesh_id[:, : self.slots]
+        mesh = ids.clamp(0, known.shape[0] - 1).long()
+        row = torch.where((ids >= 0) & (ids < known.shape[0]), known[mesh], -1)  # [B, N]
         learns = torch.is_grad_enabled() and any(value.requires_grad for value in self.deformers.parameters())
         kernels = all(step.has_kernel for step in self.deformers)
         fused = kernels and not learns and self.normals == "exact"
@@ -99,7 +103,8 @@ class Deform(Randomizer):
         number = torch.arange(row.numel(), dtype=torch.int32, device=row.device).view(row.shape) + len(batch.assets)
         # A mesh that there was not must not become one of the copies.
         mesh = torch.where(batch.mesh_id >= len(batch.assets), torch.iinfo(torch.int32).max, batch.mesh_id)
-        return batch.replace(assets=assets, mesh_id=torch.where(row >= 0, number, mesh))
+        mesh = torch.cat([torch.where(row >= 0, number, mesh[:, : row.shape[1]]), mesh[:, row.shape[1] :]], 1)
+        return batch.replace(assets=assets, mesh_id=mesh)
 
     def _by_kernel(self, assets: Assets, tables: Templates, row: Tensor, noise: Noise) -> tuple[Copies, Tensor, Tensor]:
         """The copies and the boxes of their displacements: lower and upper corner, float32 [I, 3] each."""

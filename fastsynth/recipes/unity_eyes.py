@@ -244,7 +244,7 @@ def unity_eyes(gray: bool = False, assets: Assets | None = None, without: Sequen
         ],
         shading="ggx",
         shadow_size=512,
-        region=Deform(rig, [0], normals="area"),
+        region=Deform(rig, [0], normals="area", slots=1),
         cornea=refraction,
         **more,
     )

@@ -167,7 +167,7 @@ def vending_fisheye(
             ),
             Ambient(Uniform(*n["ambient"])),
         ],
-        deformation=Deform(deformers, bending),
+        deformation=Deform(deformers, bending, slots=many),
         sensor=Sensor(exposure=Normal(0.0, n["exposure"]), noise=Uniform(*n["noise"])),
         shading="ggx",
         shadow_size=n["shadow_texels"],
