@@ -157,6 +157,24 @@ def test_devices_agree(name):
             assert torch.equal(b.cpu(), a)
 
 
+@pytest.mark.parametrize("name", ["draw_backward", "draw_lit_backward"])
+def test_ids_of_nothing_are_background_to_gradients(name):
+    """Nothing is read out of bounds by ids and boxes that no picture has."""
+    op, given = case(name)
+    at = next(i for i, value in enumerate(given) if isinstance(value, torch.Tensor) and value.dtype == INT)
+    instance_id, triangle_id, seen = given[at : at + 3]
+    instances, faces = seen.shape[1], given[0][ASSETS.index("faces")].shape[0]
+    huge = torch.tensor([-(2**31), 2**31 - 1, 2**31 - 1, 2**31 - 1, 9], dtype=INT).expand_as(seen).contiguous()
+    for ids, triangles in ((instances, faces), (2**31 - 1, 2**31 - 1), (-(2**31), -(2**31)), (0, 2**31 - 1)):
+        wrong = [torch.full_like(instance_id, ids), torch.full_like(triangle_id, triangles), huge]
+        rows, texels = op(*given[:at], *wrong, *given[at + 3 :])
+        assert rows.shape[1] == instances + 1
+        if ids:
+            assert not rows[:, :-1].any() and not texels.any()
+    spread = torch.where(torch.arange(instance_id.shape[2]) % 2 > 0, instance_id, 2**31 - 1)
+    op(*given[:at], spread, torch.where(spread >= 0, triangle_id, faces), seen, *given[at + 3 :])
+
+
 def test_transform_is_the_matrix_product(device):
     v, m = rand(37, 3).to(device), rand(3, 4, 4).to(device)
     homogeneous = F.pad(v, (0, 1), value=1.0)

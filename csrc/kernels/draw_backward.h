@@ -57,12 +57,13 @@ struct DrawBackwardOf : DrawGradients {
   }
 
  private:
-  // Calls body(left, top) for the blocks that touch a box, its last row and column included.
+  // Calls body(left, top) for the blocks of the picture that touch a box, its last row and column included.
   template <class Tile, class F>
-  static FS_KERNEL void for_blocks(Tile& tile, const int32_t* box, F&& body) {
+  FS_KERNEL void for_blocks(Tile& tile, const int32_t* box, F&& body) const {
     constexpr int kBlock = Tile::kBlock;
-    const int32_t left = box[0] / kBlock, top = box[1] / kBlock;
-    const int32_t across = box[2] / kBlock - left + 1, down = box[3] / kBlock - top + 1;
+    const int32_t left = max(box[0], 0) / kBlock, top = max(box[1], 0) / kBlock;
+    const int32_t across = max(min(box[2], width - 1) / kBlock - left + 1, 0);
+    const int32_t down = max(min(box[3], height - 1) / kBlock - top + 1, 0);
     tile.for_one(across * down, [&](int32_t i) { body((left + i % across) * kBlock, (top + i / across) * kBlock); });
   }
 
