@@ -169,7 +169,7 @@ def test_ids_of_nothing_are_background_to_gradients(name):
         wrong = [torch.full_like(instance_id, ids), torch.full_like(triangle_id, triangles), huge]
         rows, texels = op(*given[:at], *wrong, *given[at + 3 :])
         assert rows.shape[1] == instances + 1
-        if ids:
+        if ids or triangles < 0 or triangles >= faces:
             assert not rows[:, :-1].any() and not texels.any()
     spread = torch.where(torch.arange(instance_id.shape[2]) % 2 > 0, instance_id, 2**31 - 1)
     op(*given[:at], spread, torch.where(spread >= 0, triangle_id, faces), seen, *given[at + 3 :])

@@ -116,12 +116,12 @@ struct DrawBackwardOf : DrawGradients {
     using Int = typename Tile::Int;
     using Mask = typename Tile::Mask;
     const Picture<Tile> picture(*this, image, left, top);
-    const Int own = select(picture.inside, picture.instance(picture.inside), Int(-2));
+    const Int face = picture.triangle(picture.inside);
+    const Int own = select(picture.inside, picture.known(picture.instance(picture.inside), face), Int(-2));
     const Mask same = own == Int(n);
     if (!any(same)) return;
     const int64_t instance = image * scene.instances + n;
     const Prepared& p = prepared[instance];
-    const Int face = picture.triangle(picture.inside);
     const MetFace<Tile> met(*this, image, p, face, picture.ndc_x(), picture.ndc_y(), same);
     const Vec3<Float> g = picture.color(grad, 0, 0, same);
     // Of the material point in clip space.

@@ -69,18 +69,15 @@ struct Picture {
   FS_KERNEL Float ndc_y(int dy = 0) const {
     return (to_float(y) + Float(0.5f + float(dy))) * Float(2.0f / float(d.height)) - Float(1.0f);
   }
-  // An id that names nothing is background, and a face that there is not the first: ids can be anybody's.
-  FS_KERNEL Int known_instance(Int id) const {
-    return select(id < Int(d.assets.face_count > 0 ? d.scene.instances : 0), id, Int(-1));
-  }
-  FS_KERNEL Int known_face(Int id) const {
-    return select((id >= Int(0)) & (id < Int(d.assets.face_count)), id, Int(0));
+  // Ids that name no surface are background: they can be anybody's.
+  FS_KERNEL Int known(Int instance, Int face) const {
+    return select(is_surface(d, instance, face), instance, min(instance, Int(-1)));
   }
   FS_KERNEL Int instance(Mask active) const {
-    return known_instance(read_block(d.instance_id + image * pixels, at, d.width, whole, active));
+    return read_block(d.instance_id + image * pixels, at, d.width, whole, active);
   }
   FS_KERNEL Int triangle(Mask active) const {
-    return known_face(read_block(d.triangle_id + image * pixels, at, d.width, whole, active));
+    return read_block(d.triangle_id + image * pixels, at, d.width, whole, active);
   }
   FS_KERNEL Vec3<Float> color(const float* of, int dx, int dy, Mask active) const {
     const float* first = of + 3 * image * pixels;
@@ -115,8 +112,8 @@ struct Surroundings {
       const Int x = left + around_x(Int(), set), y = top + around_y(Int(), set);
       const Mask inside = (x >= Int(0)) & (x < Int(d.width)) & (y >= Int(0)) & (y < Int(d.height));
       const Int at = multiply(y, Int(d.width)) + x;
-      instance[set] = select(inside, picture.known_instance(gather(d.instance_id + first, at, inside)), Int(-2));
-      face[set] = picture.known_face(gather(d.triangle_id + first, at, inside));
+      face[set] = gather(d.triangle_id + first, at, inside);
+      instance[set] = select(inside, picture.known(gather(d.instance_id + first, at, inside), face[set]), Int(-2));
       Int row[4];
       gather_row<4, 2>(d.assets.faces, face[set], instance[set] == Int(n), row);
       for (int i = 0; i < 3; ++i) corner[i][set] = row[i];
