@@ -72,7 +72,7 @@ SCENE = {
         saved="each object in each pose",
         paste="33 products in 2 views",
         eyes="objects.gaze.* ±30°; camera.azimuth -130 to -50°; camera.elevation ±20°",
-        vending="up to 44° aslant; missing: Packages always stand upright, as their footprints keep them apart.",
+        vending="up to 44° aslant; objects.0.side 5 values; without lying; lying on all sides",
         uav="objects.rotation",
     ),
     ("Turn in the picture", "--●●●-●●"): dict(

@@ -10,7 +10,7 @@ SIZE = (64, 64)
 
 
 def test_packages_stand_apart_on_the_shelf():
-    recipe = fs.recipes.vending_fisheye(without=["deformation"])
+    recipe = fs.recipes.vending_fisheye(without=["deformation", "lying"])
     batch = recipe.sample(128)
     mesh, pose = batch.mesh_id[:, :-1], batch.world_from_object[:, :-1]
     count = (mesh >= 0).sum(1)
@@ -26,6 +26,38 @@ def test_packages_stand_apart_on_the_shelf():
     both = there[:, :, None] & there[:, None] & ~torch.eye(mesh.shape[1], dtype=torch.bool)
     assert gap[both].min() > 0
     assert (spot[there].abs() < torch.tensor([wide / 2, deep / 2]) - 0.09).all()
+
+
+def boxes(recipe, batch):
+    """Boxes of the packages in the cabinet, lower and upper corner [B, N, 3], and which there are."""
+    mesh, pose = batch.mesh_id[:, :-1], batch.world_from_object[:, :-1]
+    low, high = recipe.assets.mesh_bounds[mesh.clamp(min=0).long()].split(3, -1)
+    middle = (pose[..., :3, :3] @ ((low + high) / 2)[..., None])[..., 0] + pose[..., :3, 3]
+    half = (pose[..., :3, :3] * ((high - low) / 2)[..., None, :]).abs().sum(-1)
+    return middle - half, middle + half, mesh >= 0
+
+
+def test_packages_lie_on_all_sides_within_the_cabinet():
+    recipe = fs.recipes.vending_fisheye(without=["deformation"])
+    batch = recipe.sample(256)
+    low, high, there = boxes(recipe, batch)
+    assert low[..., 2][there].abs().max() < 1e-5
+    wide, deep, tall = recipe.numbers["cabinet"]
+    reach = torch.maximum(low[..., :2].abs(), high[..., :2].abs())[there]
+    # Boxes that stand aslant are larger than what is in them.
+    assert (reach < torch.tensor([wide, deep]) / 2 + 0.02).all() and high[..., 2][there].max() < tall - 0.03
+    up = batch.world_from_object[:, :-1, 2, :3]
+    height = recipe.assets.mesh_bounds[batch.mesh_id[:, :-1].clamp(min=0).long()]
+    height = (height[..., 5] - height[..., 2]) * up.norm(dim=-1)
+    lies = there & (up[..., 2].abs() < 1e-6)
+    ways = [(up[..., axis] * way > 0.1)[there].float().mean().item() for axis in range(3) for way in (1, -1)]
+    assert all(0.06 < part < 0.11 for part in ways[:4]) and 0.55 < ways[4] < 0.75 and ways[5] == 0
+    assert height[lies].max() <= recipe.numbers["lying_height"] and height[there & ~lies].max() > 0.2
+    half = (high - low)[..., :2].amin(-1) / 2 / 2**0.5  # discs within what lies at any turn
+    middle = ((low + high) / 2)[..., :2]
+    gap = (middle[:, :, None] - middle[:, None]).norm(dim=-1) - half[:, :, None] - half[:, None]
+    both = lies[:, :, None] & there[:, None] & ~torch.eye(lies.shape[1], dtype=torch.bool)
+    assert gap[both].min() > 0
 
 
 def test_the_whole_circle_is_in_the_picture_and_soft_packages_bend():

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fastsynth.assets import Assets
-from fastsynth.geometry import Pinhole, deg
+from fastsynth.geometry import Pinhole, deg, multiply
 from fastsynth.pack import pack
 from fastsynth.random import Choice, Distribution, Noise, Normal, Uniform, as_distribution
 from fastsynth.randomizers import (
@@ -50,6 +50,8 @@ NUMBERS = {
     "cabinet": ours((0.7, 0.58, 0.34), "width, depth and height of a shelf [m]; the paper scans its cabinet"),
     "count": ours((4, 10), "packages on the shelf"),
     "scale": ours((0.72, 0.9), "of the stand-in packages; the paper scans its own"),
+    "lying": ours(0.4, "part of the packages that lie on one of four sides, where they are low enough"),
+    "lying_height": ours(0.2, "most that one may be tall that lies, lest it reach through a wall [m]"),
     "variants": ours(4, "of each kind of stand-in"),
     "collision_free": memory(True, "random placement on the shelf"),
     "room": ours(1.12, "how much wider than its footprint at rest a package is kept free, as it may swell"),
@@ -85,7 +87,8 @@ def vending_fisheye(
         assets: Meshes of packages, standing on z = 0, at most 0.3 m high; stand-ins with drawn labels by default.
         soft: Names of the classes that give way; boxes, drink cartons and bags by default, or all of `assets`.
         fisheye: Off, the same cabinet is seen by a pinhole of 100 degrees.
-        without: "deformation", "calibration" (one lens), "placement" (a fixed count), "light", "shadows", "sensor".
+        without: "deformation", "calibration" (one lens), "placement" (a fixed count), "lying" (all stand), "light",
+            "shadows", "sensor".
 
     Example:
         >>> import fastsynth as fs
@@ -111,6 +114,7 @@ def vending_fisheye(
     axes: dict[str, dict[str, Any]] = {
         "deformation": {"deformation": OFF},
         "placement": {"objects.0.count": (few + many) // 2},
+        "lying": {"objects.0.side": 0},
         "light": {
             "light.0.place": sum(n["strip_place"]) / 2,
             "light.0.intensity": sum(n["strip_intensity"]) / 2,
@@ -153,10 +157,12 @@ def vending_fisheye(
                 every,
                 len(goods),
                 Choice(range(few, many + 1)),
-                OnPlane(Uniform((-spread[0], -spread[1]), spread)),
+                OnShelf(Uniform((-spread[0], -spread[1]), spread)),
                 Uniform(*n["scale"]) if own else 1.0,
                 n["room"],
                 n["collision_free"],
+                n["lying"],
+                n["lying_height"],
             ),
             Setting(every, [len(goods)]),
         ],
@@ -184,8 +190,28 @@ def template(frames: Frames) -> dict[str, Tensor]:
     return {"template": render(bare, frames.size, ("rgb",)).rgb}
 
 
+class OnShelf(OnPlane):
+    """As `OnPlane`; what lies has its middle there."""
+
+    def positions(
+        self, batch: SceneBatch, noise: Noise, shape: tuple[int, ...], linear: Tensor, low: Tensor, high: Tensor
+    ) -> Tensor:
+        """See `Placement.positions`."""
+        aside = _aside(linear, low, high)
+        return super().positions(batch, noise, shape, linear, low, high) - (
+            aside[:, None] if len(shape) == 2 else aside
+        )
+
+
+def _aside(linear: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Where the middle of what lies is from its origin, along the shelf; 0 of what stands: float32 [B, N, 3]."""
+    middle = multiply(linear, ((low + high) / 2)[..., None])[..., 0]
+    flat = torch.nn.functional.pad(middle[..., :2], (0, 1))
+    return torch.where(linear[..., 2, 2:] > 0, 0, flat)
+
+
 class Shelved(Objects):
-    """Packages on a shelf, none within another's footprint.
+    """Packages on a shelf, standing or lying on one of four sides, none within another's footprint.
 
     Args:
         assets: Meshes; the first `goods` of them are placed.
@@ -195,20 +221,53 @@ class Shelved(Objects):
         scale: As of `Objects`.
         room: What is kept free around a footprint, in its radii.
         separate: Keep them apart.
+        lying: Part of the packages that lie.
+        height: Most that one may be tall that lies [m].
     """
 
     foot: Tensor
+    sides: Tensor
 
     def __init__(
-        self, assets: Assets, goods: int, count: Choice, position: OnPlane, scale: Any, room: float, separate: bool
+        self,
+        assets: Assets,
+        goods: int,
+        count: Choice,
+        position: OnShelf,
+        scale: Any,
+        room: float,
+        separate: bool,
+        lying: float,
+        height: float,
     ) -> None:
         super().__init__(assets, count, range(goods), position, scale=scale, separate=separate)
-        self.register_buffer("foot", footprint(assets) * room, persistent=False)
+        self.side: Distribution = Choice(range(5), [1 - lying, *[lying / 4] * 4])
+        self.room, self.height = room, height
+        self.register_buffer("foot", footprint(assets), persistent=False)
+        # Standing; a quarter turn about x and about y, either way.
+        turns = [[[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]]
+        turns += [[[1.0, 0, 0], [0, 0, -way], [0, way, 0]] for way in (1.0, -1.0)]
+        turns += [[[0.0, 0, way], [0, 1, 0], [-way, 0, 0]] for way in (1.0, -1.0)]
+        self.register_buffer("sides", torch.tensor(turns), persistent=False)
+
+    def _linear(self, noise: Noise, axes: tuple[int, int]) -> Tensor:
+        """Rotation and scale of every slot, float32 [B, N, 3, 3]."""
+        linear = super()._linear(noise, axes)
+        assert self.assets is not None
+        bounds = self.assets.mesh_bounds[self.meshes(noise)]
+        low_enough = (bounds[..., 5] - bounds[..., 2]) * linear[..., 2, 2] <= self.height
+        side = torch.where(low_enough, self.side.sample(noise, axes[1]), 0).long()
+        return multiply(linear, self.sides[side])
 
     def spheres(self, mesh: Tensor, linear: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-        """Discs on the shelf, around what turns about the vertical through its origin."""
-        lift = torch.nn.functional.pad(linear[..., 2, 2:] * low[..., 2:], (2, 0))
-        return lift, self.foot[mesh] * linear[..., 2, 2]
+        """Discs on the shelf: around what turns about the vertical through its origin, and around a box that lies."""
+        x, y, z = torch.minimum(linear[..., 2, :] * low, linear[..., 2, :] * high).unbind(-1)
+        middle = _aside(linear, low, high) + torch.nn.functional.pad((x + y + z)[..., None], (2, 0))
+        half = linear[..., :2, :] * ((high - low) / 2)[..., None, :]
+        (a, b, c), (d, e, f) = (row.unbind(-1) for row in half.unbind(-2))
+        lies = (a * a + b * b + c * c + d * d + e * e + f * f).sqrt()
+        stands = self.foot[mesh] * linear[..., 2, 2]
+        return middle, self.room * torch.where(linear[..., 2, 2] > 0, stands, lies)
 
 
 class Shift(Randomizer):
