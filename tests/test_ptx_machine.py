@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from ptx.faults import FAULTS, ROOT
 from ptx.machine import Program
 from ptx.memory import Global
 from ptx.parse import PtxError, parse
@@ -341,3 +342,9 @@ def test_parameters_are_read_through_generic_addresses():
         run(body + "st.u32 [%rd2], %r9")
     with pytest.raises(PtxError, match="belong to no tensor"):
         run(body + "ld.u32 %r9, [%rd2+4]; st.global.u64 [%rd0], %rd9")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_every_fault_has_its_place(fault):
+    """To plant them all takes long; that the sources still have what is changed does not."""
+    assert (ROOT / "csrc" / fault.file).read_text().count(fault.old) == 1

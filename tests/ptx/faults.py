@@ -32,7 +32,7 @@ FAULTS = (
     Fault("wrong stream", "cuda.cu", "0, stream>>>", "0, nullptr>>>"),
     Fault("shared memory over the limit", "schedule/launch.h", "kSide = 64;", "kSide = 128;"),
     Fault("32-bit index", "kernels/random.h",
-          "scatter(out + image * count + first, i", "scatter(out + int32_t(image * count + first), i"),
+          "store_items(out + image * count + first, i", "store_items(out + int32_t(image * count + first), i"),
     Fault("no guard on an empty launch", "schedule/launch.h", "if (tiles > 0) start", "start"),
     Fault("missing barrier", "kernels/draw.h",
           "    tile.sync();\n\n    const auto corners", "\n    const auto corners"),
