@@ -242,5 +242,5 @@ class Assets:
             class_names=names,
             mesh_names=tuple(name for part in parts for name in part.mesh_names),
             face_bits=max(part.face_bits for part in parts),
-            kept=parts[0].to(device).kept,
+            kept=parts[0].kept,
         )

@@ -156,6 +156,8 @@ def test_a_diverged_parameter_does_not_end_the_process():
         for value in made.cornea.parameters():
             value.fill_(math.nan)
     fs.render(made.sample(1), (48, 48)).rgb.sum().backward()
+    # It is told of, where it ended the process.
+    assert any(not value.grad.isfinite().all() for value in made.cornea.parameters() if value.grad is not None)
 
 
 def test_light_is_what_a_white_sphere_reflects():
