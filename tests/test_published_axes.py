@@ -116,6 +116,7 @@ TESTS = {
     "apart on lanes": f"{DRIVE}::test_vehicles_stand_on_lanes_and_do_not_touch",
     "apart on the shelf": "test_recipe_vending_fisheye.py::test_packages_stand_apart_on_the_shelf",
     "apart on the table": SOLIDS,
+    "as many as find room": f"{SAVED}::test_an_image_holds_as_many_as_find_room",
     "boxes a little wrong": "test_effects_functions.py::test_boxes_are_a_little_wrong",
     "each object in each pose": A_PASS,
     "each skin's own displacement": f"{EYES}::test_skin_is_displaced_by_its_map",
@@ -149,7 +150,6 @@ PROPERTIES = {
         kinds(b.params["objects.targets"]) == 66
         and len({b.assets.mesh_names[row].rsplit("_", 1)[0] for row in b.params["objects.targets"].unique()}) == 33
     ),
-    "9, 11, 15, 20 by scale": lambda b: {9, 11, 15, 20} <= set(b.params["objects.0.count"].tolist()),
     "a limit on targets": limited,
     "a fisheye's equation": lambda b: b.lens == "fisheye",
     "a wet eyeball": lambda b: rough(b, 1),

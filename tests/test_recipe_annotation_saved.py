@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import pytest
 import torch
@@ -65,6 +66,36 @@ def test_a_pass_draws_every_object_in_every_pose_at_every_scale_once():
     assert torch.cat(found).tolist() == list(range(schedule.cells)) and schedule.cells == 4 * 12 * 8 * TARGETS
     steps = -(area[:, 0] / area[:, 1]).diff()
     assert (steps > 0).all() and steps.max() / steps.min() < 1.10  # equal steps of coverage, within 10 %
+
+
+def test_an_image_holds_as_many_as_find_room():
+    made = recipe(without=("occluders",))
+    order, room, (_, first, count, _) = made.schedule, made.numbers["room"], made.schedule.runs
+    near = (first < order.cells // 4).nonzero()[:-1, 0][::8]  # the last image of a scale has what is left
+    assert count[near].unique().numel() > 3 and count.max() == made.numbers["per_image"]
+    batch = made.sample(near, aspect=4 / 3)
+    assert (batch.mesh_id[:, : order.slots] >= 0).sum(1).tolist() == count[near].tolist()
+    # Those of each image and the one that comes after them, each alone on the axis of a camera.
+    cell = first[near, None] + torch.arange(order.slots + 1)
+    mesh = order.digit(cell, "object").flatten()
+    turn = made.objects[0].rotation.values[order.digit(cell, ("view", "in_plane"))].flatten(0, 1)
+    middle = batch.assets.mesh_bounds.view(-1, 2, 3).mean(1)[mesh, :, None]
+    away, focal, ahead = 40.0, 80.0, torch.tensor([[0.0], [40.0], [0.0]])
+    pose = torch.eye(4).repeat(len(mesh), 1, 1)
+    pose[:, :3] = torch.cat([turn, ahead - turn @ middle], -1)
+    alone = fs.SceneBatch(
+        batch.assets,
+        mesh[:, None].int(),
+        pose[:, None],
+        torch.diag(torch.tensor([focal, focal, 1.0])).expand(len(mesh), 3, 3),
+        batch.camera_from_world[:1].expand(len(mesh), 4, 4),
+    )
+    pixels = fs.render(alone, (64, 64), ("total_pixels",)).total_pixels.view(cell.shape)
+    at_height = 0.5 / math.tan(math.radians(sum(made.numbers["fov"]) / 4)) / made.objects[0].position.depth.values[0]
+    part = pixels / 64**2 * (at_height * away / focal) ** 2 / (4 / 3)
+    come_to = part.cumsum(1)
+    taken, more = (come_to.gather(1, count[near, None] - less)[:, 0] for less in (1, 0))
+    assert taken.max() <= room * 1.02 and more.min() >= room * 0.98
 
 
 def test_every_pixel_is_covered_and_limits_hold():

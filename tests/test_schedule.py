@@ -34,6 +34,19 @@ def test_a_pass_holds_every_cell_once_in_order(per_image):
             assert schedule.digit(cells(schedule, [image]), "scale").unique().numel() == 1
 
 
+def test_images_hold_as_many_as_their_shares_allow():
+    shares = torch.tensor([0.5, 0.5, 0.5, 2.0, 0.1, 0.1] * 20)  # a scale is 40 of them
+    schedule = Nested(3, shares, **AXES)
+    images = [cells(schedule, [image]).tolist() for image in range(schedule.images)]
+    assert sum(images, []) == list(range(120)) and schedule.slots == 3 == max(map(len, images))
+    assert images[:4] == [[0, 1], [2], [3], [4, 5, 6]] and images[4] == [7, 8]
+    for image, after in zip(images, images[1:], strict=False):
+        assert schedule.digit(torch.tensor(image), "scale").unique().numel() == 1
+        fits = len(image) < 3 and shares[[*image, after[0]]].sum() <= 1 and (after[0] % 40)
+        assert len(image) == 1 or shares[image].sum() <= 1
+        assert not fits
+
+
 def shelf():
     """Two objects an image at two fixed places, so that a picture's labels say which they were."""
     parts = fs.procedural.primitives()
@@ -114,6 +127,9 @@ def test_scheduled_draws_are_noted_and_repeated_over_tries():
         (lambda: Nested(2), "at least one axis"),
         (lambda: Nested(2, a=0), "at least one axis"),
         (lambda: Nested((1, 2), a=3), "3 values of the first axis"),
+        (lambda: Nested(2, share=[0.1], a=3), r"each of the 3 cells, but has shape \[1\]\."),
+        (lambda: Nested(2, share=[0.1, -1.0, 0.1], a=3), "below 0"),
+        (lambda: Nested(2, share=[0.1, float("nan"), 0.1], a=3), "below 0"),
         (lambda: Nested(2, a=3).choice("b", [1]), "no axis 'b'. Axes: a"),
         (lambda: Nested(2, a=3).choice("a", [1]), "each of the 3 of a, but holds 1"),
         (lambda: icosphere(9), "0 to 7"),

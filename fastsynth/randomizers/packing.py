@@ -190,6 +190,34 @@ def silhouettes(batch: SceneBatch, mesh: Tensor, linear: Tensor, depth: Tensor, 
     )
 
 
+def areas(assets: Assets, rotations: Tensor, rows: int = 32) -> Tensor:
+    """What a camera far away sees of meshes.
+
+    Args:
+        assets: M meshes.
+        rotations: Camera from object, float32 [V, 3, 3].
+        rows: As of `Packed`.
+
+    Returns:
+        Area of each mesh in each pose [m^2], float32 [V, M].
+
+    Example:
+        >>> import fastsynth as fs
+        >>> area = areas(fs.pack([fs.procedural.box((1.0, 1.0, 2.0))]), torch.eye(3)[None])
+        >>> bool((area - 1).abs() < 0.1)
+        True
+    """
+    poses, meshes = len(rotations), len(assets)
+    mesh = torch.arange(meshes, device=assets.device).expand(poses, meshes)
+    still = torch.eye(4, device=assets.device).expand(poses, 4, 4)
+    batch = SceneBatch(assets, mesh.int(), still[:, None].expand(-1, meshes, 4, 4), still[:, :3, :3], still)
+    radius = (assets.mesh_bounds[:, 3:] - assets.mesh_bounds[:, :3]).norm(dim=-1)
+    far = (1e3 * radius).expand(poses, meshes)
+    linear = rotations.to(assets.device)[:, None].expand(poses, meshes, 3, 3)
+    shapes = silhouettes(batch, mesh, linear, far, rows)
+    return shapes.area * (2 * shapes.radius) ** 2
+
+
 def cut_off(shapes: Silhouettes, u: Tensor, v: Tensor, diameter: Tensor, aspect: float) -> Tensor:
     """The part of each object beyond the borders, never too little but for a corner's being counted twice.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from fastsynth import labels, procedural
 from fastsynth.assets import Assets, Material, Mesh
@@ -28,6 +29,7 @@ from fastsynth.randomizers import (
     PointLights,
     Sensor,
 )
+from fastsynth.randomizers.packing import areas
 from fastsynth.recipes.numbers import Numbers, code, memory, ours, paper
 from fastsynth.recipes.recipe import Recipe
 from fastsynth.schedule import Nested, area_linear, views
@@ -50,7 +52,8 @@ NUMBERS = {
     "largest": ours(0.45, "diameter of a typical object at the first scale, in image heights"),
     "view_level": code(0, "Blender re-implementation: 12 views, the icosahedron itself"),
     "in_plane": code(8, "Blender re-implementation"),
-    "per_image": ours((9, 11, 15, 20), "objects for each scale; paper: 8 to 9 at the largest; up to 20 is its best"),
+    "per_image": paper(20, "objects at most: its best; as many as find room"),
+    "room": ours(0.42, "part of a picture that its objects come to: 9 at the first scale, as in the paper"),
     "tries": memory(100, "places for each object"),
     "truncation": paper(0.5),
     "overlap": paper(0.3),
@@ -122,8 +125,9 @@ def annotation_saved(
 ) -> Recipe:
     """The recipe of Hinterstoisser et al. 2019: a curriculum of every object in every pose, before cluttered models.
 
-    Image i holds the next objects of the curriculum: for each scale from near to far, for each view of an icosphere,
-    for each turn in the picture, for each object. `recipe.schedule` says how many images a pass has. Objects are packed
+    Image i holds the next objects of the curriculum, as many as find room by what is seen of them: for each scale from
+    near to far, for each view of an icosphere, for each turn in the picture, for each object. `recipe.schedule` says
+    how many images a pass has. Objects are packed
     at random places within the limits of overlap and truncation; behind them are models from another set, as many as it
     takes to cover every pixel; small models hide parts of them. All three layers share noise and blur.
 
@@ -132,7 +136,7 @@ def annotation_saved(
         background: Models of background and occluders, without labels; by default drawn ones.
         photos: Behind the objects, as of `ImageBackground`, in place of models: an arm of the paper's ablation.
         order: "curriculum", or "random" for objects, poses and distances that are drawn independently of one another.
-        per_image: Objects an image: one number, or one for each scale.
+        per_image: Objects an image, whatever room they need: one number, or one for each scale.
         background_scale: Size of background models over that of the objects.
         view_level: Subdivisions of the icosahedron: 12, 42, 162 views for 0, 1, 2.
         in_plane: Turns in the picture.
@@ -174,10 +178,13 @@ def annotation_saved(
     distances = area_linear(near, n["smallest"] ** 2, n["scales"], radius)
     # The camera stands in the origin and looks along y; z is up.
     table = views(n["view_level"], n["in_plane"], frame=[[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
-    counts = n["per_image"]
-    schedule = Nested(
-        scale=n["scales"], view=table.shape[0], in_plane=table.shape[1], object=len(front), per_image=counts
-    )
+    counts, share = n["per_image"], None
+    if per_image is None:
+        # Turns in the picture change nothing of how much is seen.
+        seen = areas(front, views(n["view_level"])[:, 0]).cpu()[:, None].expand(-1, table.shape[1], -1)
+        picture = n["room"] * (n["size"][1] / n["size"][0]) / focal**2  # at a distance of 1 m [m^2]
+        share = torch.cat([seen.flatten() / (picture * distance**2) for distance in distances])
+    schedule = Nested(counts, share, scale=n["scales"], view=table.shape[0], in_plane=table.shape[1], object=len(front))
     if order == "curriculum":
         which, turn = schedule.choice("object", rows_front), schedule.choice(("view", "in_plane"), table.flatten(0, 1))
         away, count = schedule.choice("scale", distances), schedule.count()
@@ -201,7 +208,7 @@ def annotation_saved(
     clutter = Clutter(one, rows_back, Uniform(*n["background_scale"]), passes=n["passes"], depth=1.0, gap=0.25)
     recipe = Recipe(
         "annotation_saved",
-        2,
+        3,
         SOURCE,
         n,
         n["size"],

@@ -11,6 +11,7 @@ for Object Detection", ICCV workshops 2019: scale, then view, then in-plane rota
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -30,6 +31,9 @@ class Nested:
     Args:
         per_image: Objects in an image: one number, or one for each value of the first axis, which then never mixes two
             of its values in one image. The last image of a value may hold fewer.
+        share: The part of an image that the object of each cell needs, [cells], not negative. An image then holds as
+            many objects in turn as come to 1 together, one at least and `per_image` at most, all of one value of the
+            first axis.
         **axes: Number of values of each axis, the slowest first.
 
     Attributes:
@@ -44,9 +48,13 @@ class Nested:
         (24, 5, 6)
         >>> order.cell(torch.tensor([0, 3]), 6).tolist()
         [[0, 1, 2, 3, -1, -1], [12, 13, 14, 15, 16, 17]]
+        >>> Nested(3, share=[0.6, 0.4, 0.3, 0.3, 0.3, 0.3], scale=1, object=6).cell(torch.arange(3), 3).tolist()
+        [[0, 1, -1], [2, 3, 4], [5, -1, -1]]
     """
 
-    def __init__(self, per_image: int | Sequence[int] = 1, **axes: int) -> None:
+    def __init__(
+        self, per_image: int | Sequence[int] = 1, share: Tensor | Sequence[float] | None = None, **axes: int
+    ) -> None:
         if not axes or any(not isinstance(size, int) or size < 1 for size in axes.values()):
             raise ValueError(
                 f"Nested: give at least one axis, each a whole number of values from 1 on, but they are {axes}."
@@ -65,15 +73,16 @@ class Nested:
         for name, size in axes.items():
             below //= size
             self._below[name] = below
-        if isinstance(per_image, int):
+        if isinstance(per_image, int) and share is None:
             first = 1  # nothing parts the values of the first axis: one run of cells
-        share = self.cells // first
-        runs = [-(-share // count) for count in counts * (first // len(counts))]
-        self.images, self.slots = sum(runs), max(counts)
-        # Of each run of images: its first image, its first cell, the objects in an image.
-        starts = [sum(runs[:i]) for i in range(len(runs))]
-        self.runs = torch.tensor([starts, [share * i for i in range(len(runs))], counts * (len(runs) // len(counts))])
-        self.share = share
+        cells, counts = [self.cells // first] * first, counts * (first // len(counts))
+        if share is not None:
+            cells = counts = _filled(share, cells, counts)
+        images = [-(-run // count) for run, count in zip(cells, counts, strict=True)]
+        self.images, self.slots = sum(images), max(counts)
+        # Of each run of images: its first image, its first cell, the objects in an image, its cells.
+        starts, firsts = ([0, *itertools.accumulate(rows)][:-1] for rows in (images, cells))
+        self.runs = torch.tensor([starts, firsts, counts, cells])
 
     def cell(self, index: Tensor, slots: int, runs: Tensor | None = None) -> Tensor:
         """The cell of each slot of each image.
@@ -86,14 +95,13 @@ class Nested:
         Returns:
             int64 [B, N], -1 in slots that hold nothing.
         """
-        starts, cells, counts = self.runs if runs is None else runs
+        runs = self.runs if runs is None else runs
         place = index % self.images
-        # A comparison with every start instead of a search, which would be a kernel of its own; runs are few.
-        run = (place[:, None] >= starts).sum(1) - 1
+        start, first, count, cells = runs[:, torch.searchsorted(runs[0], place, right=True) - 1]
         slot = torch.arange(slots, device=index.device)
-        within = ((place - starts[run]) * counts[run])[:, None] + slot
-        held = (slot < counts[run, None]) & (within < self.share)
-        return torch.where(held, cells[run, None] + within, -1)
+        within = ((place - start) * count)[:, None] + slot
+        held = (slot < count[:, None]) & (within < cells[:, None])
+        return torch.where(held, first[:, None] + within, -1)
 
     def digit(self, cell: Tensor, axes: str | Sequence[str]) -> Tensor:
         """The value of one axis, or of several as one number, the last fastest: int64 as `cell`; 0 for no cell."""
@@ -123,6 +131,28 @@ class Nested:
     def count(self) -> Scheduled:
         """A distribution of how many objects each image holds, for ``Objects(count=...)``."""
         return ScheduledCount(self)
+
+
+def _filled(share: Tensor | Sequence[float], runs: list[int], most: list[int]) -> list[int]:
+    """How many cells each image holds, where runs of cells, none of which shares an image with another, fill them."""
+    shares = torch.as_tensor(share, dtype=torch.float64)
+    wrong = f"has shape {list(shares.shape)}" if shares.shape != (sum(runs),) else None
+    if wrong is None and not bool((shares >= 0).all()):
+        wrong = "has some that are below 0 or no numbers"
+    if wrong:
+        raise ValueError(
+            f"Nested: `share` must hold a number from 0 on for each of the {sum(runs)} cells, but {wrong}."
+        )
+    counts = []
+    for run, limit in zip(shares.split(runs), most, strict=True):
+        held, taken = 0, 0.0
+        for part in run.tolist():
+            if held and (held == limit or taken + part > 1):
+                counts.append(held)
+                held, taken = 0, 0.0
+            held, taken = held + 1, taken + part
+        counts.append(held)
+    return counts
 
 
 class Scheduled(Choice):
