@@ -18,7 +18,7 @@ from workloads import OUTPUTS, own, standard
 import fastsynth as fs
 from fastsynth.recipes import RECIPES, Recipe
 
-from label_checks import labels_of, problems  # isort: skip  # pyright: ignore[reportMissingImports]
+from label_checks import SLACK, labels_of, problems  # isort: skip  # pyright: ignore[reportMissingImports]
 
 BATCH = 32
 
@@ -35,12 +35,18 @@ def exactness(recipe: Recipe, objects: int, height: int) -> dict[str, object]:
         index = range(images, images + BATCH)
         frames = fs.render(recipe.sample(index, seed=7, aspect=size[1] / size[0]), size, labels_of(recipe.sample(1)))
         wrong = problems(frames)
-        if getattr(frames.batch, "lens", None) is None and "amodal_masks" in frames.outputs:
-            angle = torch.linspace(-3, 3, BATCH)
-            turn = fs.augment.affine(angle, 0.8 + 0.1 * angle.abs(), horizontal_flip=angle > 0)
-            moved = fs.augment.warp_frames(frames, turn, size)
-            wrong += [f"after augmentation: {what}" for what in problems(moved, loose_slack=0.502 + 0.71 * 1.25)]
-            warped += int((moved.total_pixels > 0).sum())
+        angle = torch.linspace(-3, 3, BATCH)
+        turn = fs.augment.affine(angle, 0.8 + 0.1 * angle.abs(), horizontal_flip=angle > 0)
+        if frames.batch.lens is None:
+            outputs = dict(frames.outputs)
+            if "amodal_masks" not in outputs:
+                del outputs["total_pixels"]  # they are counted in them
+            moved, slack = fs.augment.warp_frames(fs.Frames(frames.batch, size, outputs), turn), SLACK + 0.71 * 1.25
+        else:  # what is bent by a lens can be moved before it is drawn
+            batch = fs.augment.warp_camera(frames.batch, turn, size[1] / size[0])
+            moved, slack = fs.render(batch, size, tuple(frames.outputs)), SLACK
+        wrong += [f"after augmentation: {what}" for what in problems(moved, loose_slack=slack)]
+        warped += int((moved.visible_pixels > 0).sum())
         if wrong:
             raise SystemExit(f"{recipe.name}, images {index}: {'; '.join(wrong)}")
         images, seen = images + BATCH, seen + int((frames.total_pixels > 0).sum())

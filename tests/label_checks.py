@@ -55,10 +55,10 @@ def problems(frames: fs.Frames, loose_slack: float = SLACK) -> list[str]:
     want(masks.sum(1) == (ids >= 0), "masks overlap or leave a hole")
     want(frames.visible_pixels == seen, "visible pixels are not those counted")
     want((frames.boxes_2d_tight == extents(masks)).all(-1), "the tight box is not the extent of the mask")
-    whole = frames.total_pixels
     if "amodal_masks" in frames.outputs:
-        want(whole == frames.amodal_masks.flatten(2).sum(-1), "total pixels are not those counted")
+        want(frames.total_pixels == frames.amodal_masks.flatten(2).sum(-1), "total pixels are not those counted")
         want(~masks | frames.amodal_masks, "a visible pixel beside the whole object")
+    whole = frames.outputs.get("total_pixels", seen)
     want(seen <= whole, "more is visible than there is")
     want((whole == 0) | (frames.batch.mesh_id >= 0), "an empty slot has pixels")
     low, high = frames.boxes_2d_loose.split(2, -1)
