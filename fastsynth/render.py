@@ -184,7 +184,7 @@ def _draw(
     }
     shades = "rgb" in outputs or "irradiance" in of_surfaces or "specular" in of_surfaces
     lit: dict[str, Any] = {}
-    if shades and (batch.light_shadow is not None or batch.environments is not None):
+    if shades and any(part is not None for part in (batch.light_shadow, batch.environments, batch.light_gloss)):
         lit = _lighting(batch)
     if "rgb" in outputs and lit:
         drawn = _draw_lit(batch, tensors, size, asked, grid, options, lit, traced)
@@ -220,7 +220,7 @@ def _through_lens(
 
 
 def _lighting(batch: SceneBatch) -> dict[str, Any]:
-    """Shadow maps and panoramas, as the kernels take them."""
+    """Shadow maps, panoramas and what the lights do to gloss, as the kernels take them."""
     maps, panoramas = shadow_maps(batch), batch.environments
     if panoramas is None:
         none = batch.exposure.new_empty(0)
@@ -228,7 +228,8 @@ def _lighting(batch: SceneBatch) -> dict[str, Any]:
     else:
         tensors_of = (batch.environment_id, batch.environment_scale, turn_of(batch))
         around, side = [panoramas.texels, panoramas.reflectance, *tensors_of], panoramas.side
-    return {"lighting": [maps.maps, maps.cameras, *around], "casters": maps.casters, "panorama_side": side}
+    gloss = torch.ones_like(batch.light_cone[..., 0]) if batch.light_gloss is None else batch.light_gloss
+    return {"lighting": [maps.maps, maps.cameras, *around, gloss], "casters": maps.casters, "panorama_side": side}
 
 
 def _draw_lit(
@@ -277,7 +278,7 @@ def _wants_gradient(batch: SceneBatch, texels: torch.Tensor | None) -> bool:
     if not torch.is_grad_enabled():
         return False
     around = (batch.environment_scale, batch.environment_azimuth) if batch.environments is not None else ()
-    given = (*_fields(batch).values(), batch.distortion, texels, *around)
+    given = (*_fields(batch).values(), batch.distortion, batch.light_gloss, texels, *around)
     return any(value is not None and value.requires_grad for value in given)
 
 

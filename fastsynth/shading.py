@@ -101,7 +101,10 @@ def shade(
         if shadows is not None:
             strength = strength * lit_part(shadows, i, surface.position.detach(), surface.normal.detach())
         cosine = dot(surface.normal, to_light).clamp(min=0)
-        radiance = radiance + spread(lights.light_color[:, i]) * strength * cosine * lit.reflected(to_light, cosine)
+        factor = 1.0 if lights.light_gloss is None else spread(lights.light_gloss[:, i, None])
+        radiance = radiance + spread(lights.light_color[:, i]) * strength * cosine * lit.reflected(
+            to_light, cosine, factor
+        )
     return radiance
 
 
@@ -121,8 +124,8 @@ class _Lit:
         self.n_v = dot(surface.normal, surface.to_eye).clamp(min=1e-4)
         self.ambient = self.diffuse + self.f0 * (1 - 0.5 * rough)
 
-    def reflected(self, to_light: Tensor, n_l: Tensor) -> Tensor:
-        """Radiance for a light of 1 that arrives head-on: [B, ..., 3]."""
+    def reflected(self, to_light: Tensor, n_l: Tensor, factor: Tensor | float) -> Tensor:
+        """Radiance for a light of 1 that arrives head-on, `factor` of what is mirrored: [B, ..., 3]."""
         if self.shading == "lambert":
             return self.diffuse
         normal, to_eye, a2 = self.surface.normal, self.surface.to_eye, self.squared
@@ -131,8 +134,8 @@ class _Lit:
         if self.shading == "blinn_phong":
             exponent = 2 / a2 - 2
             lobe = torch.where(n_h > 1e-30, n_h.clamp(min=1e-30) ** exponent, 0)
-            return self.diffuse + self.f0 * ((exponent + 8) / 8 * lobe)
+            return self.diffuse + self.f0 * ((exponent + 8) / 8 * lobe * factor)
         distribution = a2 / (n_h * n_h * (a2 - 1) + 1) ** 2  # times pi
         shadowed = n_l * (self.n_v**2 * (1 - a2) + a2).sqrt() + self.n_v * (n_l * n_l * (1 - a2) + a2).sqrt()
         fresnel = self.f0 + (1 - self.f0) * (1 - dot(to_eye, half).clamp(min=0)) ** 5
-        return self.diffuse + fresnel * (distribution * 0.5 / shadowed.clamp(min=1e-6))
+        return self.diffuse + fresnel * (distribution * 0.5 / shadowed.clamp(min=1e-6) * factor)

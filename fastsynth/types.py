@@ -57,6 +57,7 @@ _FIELDS: dict[str, tuple[str, torch.dtype, float | None]] = {
 # Left out, these stay None, so that nobody pays for what no image of the batch has.
 _OPTIONAL: dict[str, tuple[str, torch.dtype]] = {
     "light_shadow": ("B L", _F),
+    "light_gloss": ("B L", _F),
     "shadow_ball": ("B L 4", _F),
     "environment_id": ("B", _I),
     "environment_scale": ("B", _F),
@@ -144,6 +145,7 @@ class SceneBatch:
     white_balance: Tensor = None  # type: ignore[assignment]
     noise_key: Tensor = None  # type: ignore[assignment]
     light_shadow: Tensor | None = None
+    light_gloss: Tensor | None = None
     shadow_ball: Tensor | None = None
     environment_id: Tensor | None = None
     environment_scale: Tensor | None = None
@@ -172,7 +174,7 @@ class SceneBatch:
 
     def __post_init__(self):
         sizes = {"B": len(self.mesh_id), "N": self.mesh_id.shape[-1] if self.mesh_id.ndim == 2 else 0, "L": 0}
-        for light in ("light_kind", "light_position", "light_direction", "light_color", "light_cone", "light_shadow"):
+        for light in (name for name in (*_FIELDS, *_OPTIONAL) if name.startswith("light_")):
             if getattr(self, light) is not None:
                 sizes["L"] = getattr(self, light).shape[1]
                 break

@@ -93,6 +93,7 @@ PARAMETERS = {
     "light position": Parameter(3, 0.005, of("light_position", light(1, torch.add))),
     "light intensity": Parameter(2, 0.01, of("light_color", lambda c, by, it: c * by.exp()[:, None])),
     "light colour": Parameter(3, 0.01, of("light_color", lambda c, by, it: c + by)),
+    "light gloss": Parameter(2, 0.01, lambda it, by: it.batch.replace(light_gloss=(1.5 + by)[None])),
     "ambient light": Parameter(27, 0.01, of("ambient", lambda a, by, it: a + by.view(9, 3))),
     "albedo": Parameter(
         3, 0.01, of("base_color", lambda c, by, it: c + chosen(it)[:, None] * torch.nn.functional.pad(by, (0, 1)))

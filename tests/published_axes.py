@@ -162,7 +162,7 @@ APPEARANCE = {
     ("Diffuse part", "-------●"): dict(uav="each with its fit; without material"),
     ("Highlights", "○●---●○-"): dict(
         drive="wetness.wet 0 to 1; rain wets everything",
-        table="gloss.exponent 4 to 64; missing: One exponent for all surfaces of an image, not one for each light.",
+        table="light.0.gloss 0 to 2; gloss.exponent 4 to 64",
         eyes="a wet eyeball",
         vending="glossy packages",
     ),

@@ -107,14 +107,14 @@ def test_a_planted_missing_sync_is_caught(thread):
 BUDGETS = {
     "Draw": (128, 960),
     "DrawBackward": (255, 48),  # the slope of the mip level, held beside all else
-    "DrawLit": (128, 274),  # on 8.6 to 9.0; 24 on 10.0
+    "DrawLit": (128, 128),  # on 8.6 and 9.0
     "DrawLitBackward": (255, 350),
     "RasterizeClip": (128, 0),  # given out by eights: 122 are no fewer
     "RasterizeLayer": (120, 40),
     "TextureLookup": (72, 8),
     "Prepare": (64, 0),
     "Gbuffer": (96, 0),
-    "GbufferLit": (159, 56),  # spills on 7.5 alone
+    "GbufferLit": (142, 44),  # spills on 7.5 alone
     "DeformVertices": (80, 60),  # 80 and none on 9.0 and up, 64 and all below
     "Blur": (60, 0),
     "Convolve": (80, 0),  # on 7.5; 48 on 9.0

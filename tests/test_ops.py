@@ -59,7 +59,7 @@ def lit_arguments(backward):
     skies = fs.procedural.environments(1, height=8)
     camera = torch.cat([torch.eye(3, 4).flatten(), torch.tensor([0.5, 0.5, 0.1, 0.1])])
     lighting = [rand(images, 1, 8, 8) * 3, camera.expand(images, 1, 16).contiguous(), skies.texels, skies.reflectance,
-                torch.arange(images, dtype=INT) - 1, rand(images), rand(images, 2)]  # fmt: skip
+                torch.arange(images, dtype=INT) - 1, rand(images), rand(images, 2), rand(images, lights)]  # fmt: skip
     casters, ends = 1 << (lights - 1), (True, False)
     if backward:
         wanted = 255  # everything

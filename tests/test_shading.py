@@ -31,6 +31,7 @@ def lights(*rows, ambient=0.0):
         light_direction=torch.tensor([directions], dtype=DOUBLE).view(1, count, 3),
         light_color=torch.tensor([colors], dtype=DOUBLE).view(1, count, 3),
         light_cone=torch.tensor([cones], dtype=DOUBLE).view(1, count, 2),
+        light_gloss=torch.ones(1, count, dtype=DOUBLE),
         ambient=sh,
     )
 
@@ -214,6 +215,7 @@ def test_gradients(shading):
         "light_direction": 0.2 * random(2, 3, 3) - vectors((0.0, 0.0, 1.0)),
         "light_color": random(2, 3, 3),
         "light_cone": vectors((0.99, 0.2)).expand(2, 3, 2),
+        "light_gloss": 2 * random(2, 3),
         "ambient": 0.1 + 0.1 * random(2, 9, 3),
     }
     kind = torch.tensor([[1, 2, 3], [3, 0, 1]], dtype=torch.int32)

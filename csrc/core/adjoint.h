@@ -18,9 +18,9 @@ enum Row : int {
   kGainRow = 47,        // of the three channels
   kAmbientRow = 50,     // [9, 3]
   kCropRow = 77,        // of the photograph
-  kLightRow = 81,       // [L, 11] colour, direction, position, cone
+  kLightRow = 81,       // [L, 12] colour, direction, position, cone, gloss
 };
-constexpr int kLightNumbers = 11, kMaxLights = 16;
+constexpr int kLightNumbers = 12, kMaxLights = 16;
 constexpr int kMaxRow = kLightRow + kLightNumbers * kMaxLights;
 FS_HD int row_size(int lights) { return kLightRow + kLightNumbers * lights; }
 

@@ -103,7 +103,7 @@ FS_HD Arriving<T> arriving(const Lights& lights, int i, const Surface<T>& s) {
   return {to_light, strength, cosine, strength * cosine};
 }
 
-// What a glossy surface reflects of light that arrives, beside its diffuse part.
+// What a glossy surface reflects of light that arrives, beside its diffuse part; see glint().
 template <class T>
 struct Gloss {
   Vec3<T> f0;
@@ -118,14 +118,14 @@ struct Gloss {
     n_v = max(dot(s.normal, s.to_eye), T(1e-4f));
   }
 
-  FS_HD Vec3<T> reflected(int shading, const Surface<T>& s, const Arriving<T>& light) const {
+  FS_HD Vec3<T> reflected(int shading, const Surface<T>& s, const Arriving<T>& light, float glint = 1.0f) const {
     const T zero(0.0f), one(1.0f);
     const Vec3<T> half = normalize(light.to_light + s.to_eye);
     const T n_h = max(dot(s.normal, half), zero);
     if (shading == kBlinnPhong) {
       // Normalised Blinn-Phong: Akenine-Moeller et al., "Real-Time Rendering", 3rd ed., section 7.6.
       const T exponent = T(2.0f) / (alpha * alpha) - T(2.0f);
-      return f0 * ((exponent + T(8.0f)) * T(0.125f) * power(n_h, exponent));
+      return f0 * ((exponent + T(8.0f)) * T(0.125f * glint) * power(n_h, exponent));
     }
     // Trowbridge-Reitz distribution (Walter et al. 2007), height-correlated Smith visibility (Heitz 2014), Fresnel by
     // Schlick 1994.
@@ -134,7 +134,8 @@ struct Gloss {
     const T base = n_h * n_h * (a2 - one) + one;
     const T distribution_pi = a2 / (base * base);  // times pi: the light's colour is irradiance / pi
     const T visibility =
-        T(0.5f) / max(n_l * sqrt(n_v * n_v * (one - a2) + a2) + n_v * sqrt(n_l * n_l * (one - a2) + a2), T(1e-6f));
+        T(0.5f * glint) /
+        max(n_l * sqrt(n_v * n_v * (one - a2) + a2) + n_v * sqrt(n_l * n_l * (one - a2) + a2), T(1e-6f));
     const T m = one - v_h, m2 = m * m, fresnel = m2 * m2 * m;
     const T lobe = distribution_pi * visibility;
     return {lobe * (f0.x + (one - f0.x) * fresnel), lobe * (f0.y + (one - f0.y) * fresnel),
@@ -142,7 +143,8 @@ struct Gloss {
   }
 };
 
-// What keeps a light's light off a surface: nothing. Lights of another kind (lit.h) have more to say.
+// What keeps a light's light off a surface, and what of it gloss mirrors: nothing, and all. Lights of another kind
+// (lit.h) have more to say.
 struct Unhindered {
   template <class T>
   FS_HD T of(T value) const {
@@ -153,6 +155,7 @@ template <class T>
 FS_HD Unhindered passage(const Lights&, int, const Surface<T>&, const Arriving<T>&) {
   return {};
 }
+FS_HD float glint(const Lights&, int) { return 1.0f; }
 
 template <class T>
 FS_HD Vec3<T> reflected_ambient(const Lights& lights, Vec3<T> normal) {
@@ -190,7 +193,8 @@ FS_HD Vec3<T> shade_glossy(const L& lights, int shading, const Surface<T>& s, Ve
     if (lights.kind[i] == kOff) continue;
     const Arriving<T> light = arriving(lights, i, s);
     const T received = passage(lights, i, s, light).of(light.received);
-    out = out + product(spread<T>(lights.color + 3 * i) * received, diffuse + gloss.reflected(shading, s, light));
+    const Vec3<T> gleam = gloss.reflected(shading, s, light, glint(lights, i));
+    out = out + product(spread<T>(lights.color + 3 * i) * received, diffuse + gleam);
   }
   return out;
 }

@@ -142,6 +142,12 @@ FS_HD Vec3<T> around_backward(const Lights& lights, const Surface<T>& s, const G
   return grad_diffuse;
 }
 
+// Of glint(): from the gradient of what it has left of `whole` to that of the whole.
+template <class T, class M>
+FS_HD Vec3<T> glint_backward(const Lights&, int, Vec3<T>, Vec3<T> grad, const RowSums<T, M>&) {
+  return grad;
+}
+
 // Of shade_white times the base colour, or of shade_glossy. Adds to `sums` and to the gradient of the surface. What
 // keeps light off is taken as a constant.
 template <class T, class M, class L>
@@ -176,13 +182,15 @@ FS_APART void shade_backward(const L& lights, int shading, const Surface<T>& s, 
     const auto passes = passage(lights, i, s, a);
     const T received = passes.of(a.received);
     const Vec3<T> color = spread<T>(lights.color + 3 * i);
-    const Vec3<T> grad_light = product(grad, diffuse + gloss.reflected(shading, s, a));
+    const Vec3<T> whole = gloss.reflected(shading, s, a);
+    const Vec3<T> grad_light = product(grad, diffuse + whole * T(glint(lights, i)));
     const Vec3<T> grad_part = product(grad, color * received);
     if (sums.wants(kWantLights)) sums.add(kLightRow + kLightNumbers * i, grad_light * received);
     grad_diffuse = grad_diffuse + grad_part;
     T grad_cosine(0.0f);
     Vec3<T> grad_to = none;
-    back.reflected(gloss, shading, s, a, grad_part, grad_s, grad_cosine, grad_to);
+    back.reflected(gloss, shading, s, a, glint_backward(lights, i, whole, grad_part, sums), grad_s, grad_cosine,
+                   grad_to);
     arriving_backward(lights, i, s, a, passes.of(dot(grad_light, color)), grad_cosine, grad_to, sums, grad_s);
   }
   back.made_from(gloss, s, grad_s);

@@ -1,4 +1,5 @@
-// Lights whose light may be kept off, and a panorama around them: what light.h asks them for, beside what all lights have.
+// Lights whose light may be kept off or mirrored more or less, and a panorama around them: what light.h asks them for,
+// beside what all lights have.
 #pragma once
 
 #include "environment_backward.h"
@@ -9,7 +10,10 @@ namespace fastsynth {
 struct LitLights : Lights {
   Shadows shadows;
   Environment environment;
+  const float* glosses;  // [B, L] factors of what is mirrored
+  int32_t first;         // of this image: a place takes fewer registers than a pointer
 
+  FS_HD float gloss(int i) const { return glosses[first + i]; }
   FS_HD int environment_row() const { return row_size(count); }
 };
 
@@ -27,6 +31,13 @@ struct Hindered {
 template <class T>
 FS_HD Hindered<T> passage(const LitLights& lights, int i, const Surface<T>& s, const Arriving<T>& light) {
   return {lights, i, s, light};
+}
+
+FS_HD float glint(const LitLights& lights, int i) { return lights.gloss(i); }
+template <class T, class M>
+FS_HD Vec3<T> glint_backward(const LitLights& lights, int i, Vec3<T> whole, Vec3<T> grad, const RowSums<T, M>& sums) {
+  if (sums.wants(kWantLights)) sums.add(kLightRow + kLightNumbers * i + 11, dot(grad, whole));
+  return grad * T(lights.gloss(i));
 }
 
 template <class T>

@@ -9,7 +9,7 @@
 
 namespace fastsynth {
 
-// The shadow maps and panoramas of a batch.
+// The shadow maps and panoramas of a batch, and the gloss of its lights.
 struct LightingView {
   const float *maps, *cameras;  // [B, S, size, size], [B, S, 16]
   int32_t count, size;          // S; sides of a map
@@ -18,6 +18,7 @@ struct LightingView {
   const float* reflectance;     // [32, 32, 4] of the shading
   const int32_t* panorama;      // [B] row of the panoramas, or -1
   const float *scale, *turn;    // [B] and [B, 2]
+  const float* gloss;           // [B, L]
   int32_t panoramas, levels, visible;
   int64_t texels_each;
   alignas(64) int32_t first[16];
@@ -41,7 +42,8 @@ struct LightingView {
 };
 
 FS_KERNEL LitLights lit_lights_of(const DrawView& d, const LightingView& lighting, int64_t image) {
-  LitLights lights{lights_of(d, image), lighting.shadows(image), lighting.environment(image)};
+  LitLights lights{lights_of(d, image), lighting.shadows(image), lighting.environment(image), lighting.gloss,
+                   int32_t(image) * d.look.lights};
   lights.local = lights.local || lighting.casters != 0;  // whether a point is in a shadow depends on where it lies
   return lights;
 }
@@ -107,7 +109,6 @@ struct DrawLit : DrawView {
     const LitLights lights = lit_lights_of(*this, lighting, image);
     const Imaging imaging = imaging_of(*this, image);
     const Eye eye = eye_of(*this, image);
-    const Backdrop backdrop(*this, lighting, image);
     const int32_t* instances = instance_id + image * int64_t(width) * height;
     const int32_t* faces = triangle_id + image * int64_t(width) * height;
     const auto block = [&](Int, int32_t in_x, int32_t in_y) {
@@ -121,7 +122,8 @@ struct DrawLit : DrawView {
         const Int face = gather(faces, number, at.inside);
         const Mask hit = is_surface(*this, slot, face);
         Vec3<Float> radiance = zero_vector<Float>();
-        if (!all(hit)) radiance = backdrop.radiance(*this, image, to_float(x), to_float(y), at.inside);
+        if (!all(hit))  // read again for each block: kept, it would take registers that a GPU has not
+          radiance = Backdrop(*this, lighting, image).radiance(*this, image, to_float(x), to_float(y), at.inside);
         tile.for_unique(slot, hit, [&](int32_t n, Mask same) {
           const int64_t instance = image * scene.instances + n;
           const Prepared& p = prepared[instance];

@@ -59,13 +59,13 @@ struct GbufferOf : GbufferView {
     const int32_t place = int32_t(tile.index % per_image);
     const TileFrame frame{place % across * Tile::kSide, place / across * Tile::kSide, width, height};
     const auto lights = static_cast<const Kernel*>(this)->lights_at(image);
-    const Eye eye = eye_of(*this, image);
     tile.begin_strips(shared.strip);
     tile.for_blocks(
         shared.strip, Tile::kSide, width - frame.left, height - frame.top, [](typename Tile::Int) { return false; },
         [](int32_t, int32_t, int32_t, int32_t) {},
         [&](typename Tile::Int, int32_t in_x, int32_t in_y) {
-          block(tile, shared, image, lights, eye, Position<Tile>(frame, in_x, in_y));
+          // The eye is made for each block: kept, it would take registers that a GPU has not.
+          block(tile, shared, image, lights, eye_of(*this, image), Position<Tile>(frame, in_x, in_y));
         });
     tile.end_strips();
   }

@@ -11,7 +11,7 @@ constexpr int kGlossLevels = 9;  // of a panorama: roughness 0, 1/8, ..., 1; fas
 // `panorama_side`: texels along the side of a panorama; `visible`: is it the background?
 inline LightingView lighting_view(const std::vector<Tensor>& lighting, const SceneView& scene, const LookView& look,
                                   int64_t casters, int64_t panorama_side, bool visible) {
-  STD_TORCH_CHECK(lighting.size() == 7, "fastsynth::draw_lit: wrong number of tensors.");
+  STD_TORCH_CHECK(lighting.size() == 8, "fastsynth::draw_lit: wrong number of tensors.");
   LightingView view{};
   int32_t bits = 0;
   for (int32_t i = 0; i < kMaxLights; ++i) bits += int32_t(casters >> i & 1);
@@ -23,6 +23,9 @@ inline LightingView lighting_view(const std::vector<Tensor>& lighting, const Sce
                   "fastsynth::draw_lit: shadow maps do not fit the lights.");
   view.maps = read<float>(lighting[0]);
   view.cameras = read<float>(lighting[1]);
+  view.gloss = read<float>(lighting[7]);
+  STD_TORCH_CHECK(lighting[7].numel() == scene.images * int64_t(look.lights),
+                  "fastsynth::draw_lit: gloss does not fit the lights.");
   view.panoramas = int_size(lighting[2], 0);
   if (view.panoramas == 0) return view;
   const int32_t side = int32_t(panorama_side);

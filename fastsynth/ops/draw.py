@@ -197,7 +197,7 @@ _PLACES = {
     "ambient": (50, 77),
     "crop": (77, 81),
 }
-_LIGHTS, _LIGHT = 81, 11  # where they begin; numbers of one: colour, direction, position, cone
+_LIGHTS, _LIGHT = 81, 12  # where they begin; numbers of one: colour, direction, position, cone, gloss
 
 
 def _remember(ctx, inputs, output) -> None:
@@ -236,6 +236,12 @@ def wanted_bits(needed: dict[str, bool]) -> int:
     return sum(1 << bit for bit, names in enumerate(_WANTED) if any(needed[name] for name in names))
 
 
+def lights_of(rows: Tensor) -> Tensor:
+    """The gradients of lights in rows of sums, [..., L, 12]."""
+    light = rows[..., _LIGHTS:]
+    return light[..., : light.shape[-1] // _LIGHT * _LIGHT].unflatten(-1, (-1, _LIGHT))
+
+
 def from_rows(rows: Tensor, texels: Tensor, needed: dict[str, bool]) -> tuple[list[Tensor | None], list[Tensor | None]]:
     """Rows of sums (csrc/core/adjoint.h) to the gradients of ``SCENE`` and ``TRACED``, None where none is needed."""
     own, whole = rows[:, :-1], rows.sum(1)
@@ -244,8 +250,7 @@ def from_rows(rows: Tensor, texels: Tensor, needed: dict[str, bool]) -> tuple[li
         first, end = _PLACES[name]
         return source[..., first:end].reshape(*source.shape[:-1], *shape)
 
-    light = whole[:, _LIGHTS:]
-    light = light[:, : light.shape[1] // _LIGHT * _LIGHT].unflatten(1, (-1, _LIGHT))
+    light = lights_of(whole)
     traced = [of("clip", own, 3, 4), of("world", own, 3, 4), of("normal", own, 3, 3), of("eye", whole, 3),
               of("gain", whole, 3), texels]  # fmt: skip
     to_scene = {

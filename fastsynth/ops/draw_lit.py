@@ -9,16 +9,16 @@ from torch import Tensor
 
 from fastsynth._expect import one_device
 from fastsynth.ops._gradient import register_gradient
-from fastsynth.ops.draw import SCENE, TRACED, empty_rows, from_rows, wanted_bits
+from fastsynth.ops.draw import SCENE, TRACED, empty_rows, from_rows, lights_of, wanted_bits
 
 #: The tensors of the light in the order in which the kernel takes them.
 LIGHTING: tuple[str, ...] = tuple(
     (
         "shadow_maps shadow_cameras environments.texels environments.reflectance environment_id environment_scale "
-        "environment_turn"
+        "environment_turn light_gloss"
     ).split()
 )
-_WANT_ENVIRONMENT, _ENVIRONMENT = 128, 3  # csrc/core/adjoint.h, environment_backward.h
+_WANT_LIGHTS, _WANT_ENVIRONMENT, _ENVIRONMENT = 8, 128, 3  # csrc/core/adjoint.h, environment_backward.h
 
 
 def one_place(scene: Sequence[Tensor], lighting: Sequence[Tensor]) -> None:
@@ -64,6 +64,7 @@ def draw_lit(
             of the nearest thing [m]. Then the panoramas, float32 [E, T, 4] and [2, 32, 32, 4] as of
             :class:`fastsynth.environments.Environments`, E = 0 if there are none; which of them an image has, int32
             [B], -1 = none; factors of their radiance, float32 [B]; cosine and sine of their azimuths, float32 [B, 2].
+            Last, factors of what glossy surfaces mirror of the lights, float32 [B, L].
         instance_id: Of the samples, int32 [B, grid H, grid W], -1 = background.
         triangle_id: Of the samples, likewise.
         grid: Samples along a pixel's side.
@@ -82,9 +83,9 @@ def draw_lit(
         seen: Extents of what is visible, int32 [B, N, 5].
 
     Returns:
-        The picture, [B, 3, H, W]. Differentiable as that of :func:`fastsynth.ops.draw`, and in the panoramas' scale and
-        azimuth; how much of a light a shadow lets through is taken as a constant, and so is the direction in which a
-        camera sees the panorama behind everything.
+        The picture, [B, 3, H, W]. Differentiable as that of :func:`fastsynth.ops.draw`, in the panoramas' scale and
+        azimuth, and in the lights' gloss; how much of a light a shadow lets through is taken as a constant, and so is
+        the direction in which a camera sees the panorama behind everything.
 
     Raises:
         ValueError: tensors on two devices.
@@ -132,15 +133,17 @@ def _gradients(ctx, grad):
     )  # fmt: skip
     rgb, *seen = saved[-4:]
     needed = dict(zip(SCENE + TRACED, ctx.needs_input_grad[1] + ctx.needs_input_grad[3], strict=True))
-    to_scale, to_turn = ctx.needs_input_grad[4][5:7]
+    to_scale, to_turn, to_gloss = ctx.needs_input_grad[4][5:8]
     wanted = wanted_bits(needed) | (_WANT_ENVIRONMENT if to_scale or to_turn else 0)
+    wanted |= _WANT_LIGHTS if to_gloss else 0
     rows, texels = torch.ops.fastsynth.draw_lit_backward(
         assets, scene, photos, lighting, rgb, grad.contiguous(), *seen, wanted, casters, side, visible, shading, tone,
         mips, linear, near, lod,
     )  # fmt: skip
     to_scene, traced = from_rows(rows, texels, needed)
     around = rows[..., -_ENVIRONMENT:].sum(1)
-    to_lighting = [*[None] * 5, around[:, 0] if to_scale else None, around[:, 1:] if to_turn else None]
+    to_lighting = [*[None] * 5, around[:, 0] if to_scale else None, around[:, 1:] if to_turn else None,
+                   lights_of(rows.sum(1))[..., 11] if to_gloss else None]  # fmt: skip
     return nothing[0], to_scene, nothing[2], traced, to_lighting, *nothing[5:]
 
 

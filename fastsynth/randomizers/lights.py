@@ -28,6 +28,7 @@ class _Light(Randomizer):
         probability: float,
         shadow: Any = None,
         within: Sequence[float] | None = None,
+        gloss: Any = None,
     ) -> None:
         super().__init__()
         kind = type(self).__name__
@@ -37,6 +38,7 @@ class _Light(Randomizer):
             raise ValueError(f"{kind}: `probability` must lie in [0, 1], but is {probability}.")
         self.probability = probability
         self.shadow, self.within = shadow_of(kind, shadow, within)
+        self.gloss = gloss_of(kind, gloss)
 
     def append(self, batch: SceneBatch, noise: Noise, kind: int, **fields: Tensor) -> SceneBatch:
         """One more light of this kind; `fields` are [B, ...] without the light's axis."""
@@ -57,7 +59,9 @@ class _Light(Randomizer):
             if name not in fields:
                 fields[name] = torch.cat(values, 1)
         shadow = None if self.shadow is None else self.shadow.sample(noise).clamp(min=0)[:, None]
-        return append_lights(batch, {name: value[:, None] for name, value in fields.items()}, shadow, self.within)
+        gloss = None if self.gloss is None else self.gloss.sample(noise)[:, None]
+        fields = {name: value[:, None] for name, value in fields.items()}
+        return append_lights(batch, fields, shadow, self.within, gloss)
 
 
 class DirectionalLight(_Light):
@@ -72,6 +76,8 @@ class DirectionalLight(_Light):
             0, hard; None or False = it casts none.
         within: Centre x y z and radius [m] of the ball within which its shadows fall; around all objects by default.
             The smaller, the sharper.
+        gloss: Factor of what glossy surfaces mirror of the light, beside their diffuse part; None = 1, as is true of
+            lamps.
 
     Example:
         >>> import fastsynth as fs
@@ -89,8 +95,9 @@ class DirectionalLight(_Light):
         probability: float = 1.0,
         shadow: Any = None,
         within: Sequence[float] | None = None,
+        gloss: Any = None,
     ) -> None:
-        super().__init__(intensity, color, probability, shadow, within)
+        super().__init__(intensity, color, probability, shadow, within, gloss)
         direction = UniformHemisphere() if direction is None else direction
         self.direction: Distribution = as_distribution(direction, "DirectionalLight: `direction`", [(3,)])
 
@@ -111,6 +118,7 @@ class PointLight(_Light):
         within: Centre x y z and radius [m] of the ball within which its shadows fall; around all objects by default.
             The smaller, the sharper. It has one shadow map, which reaches up to 84 degrees to each side of the centre:
             a light among the objects casts no shadow behind itself.
+        gloss: As of `DirectionalLight`.
 
     Example:
         >>> import fastsynth as fs
@@ -127,8 +135,9 @@ class PointLight(_Light):
         probability: float = 1.0,
         shadow: Any = None,
         within: Sequence[float] | None = None,
+        gloss: Any = None,
     ) -> None:
-        super().__init__(intensity, color, probability, shadow, within)
+        super().__init__(intensity, color, probability, shadow, within, gloss)
         self.position: Distribution = as_distribution(position, "PointLight: `position`", [(3,)])
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
@@ -148,6 +157,7 @@ class SpotLight(_Light):
         color: Linear r g b, or a grey.
         probability: How often the light is on.
         shadow: Softness of its shadows: the lamp's radius [m]. True = 0, hard; None or False = it casts none.
+        gloss: As of `DirectionalLight`.
 
     Example:
         >>> import fastsynth as fs
@@ -166,8 +176,9 @@ class SpotLight(_Light):
         color: Any = (1.0, 1.0, 1.0),
         probability: float = 1.0,
         shadow: Any = None,
+        gloss: Any = None,
     ) -> None:
-        super().__init__(intensity, color, probability, shadow)
+        super().__init__(intensity, color, probability, shadow, gloss=gloss)
         self.position: Distribution = as_distribution(position, "SpotLight: `position`", [(3,)])
         self.target: Distribution = as_distribution(target, "SpotLight: `target`", [(3,)])
         self.angle: Distribution = as_distribution(angle, "SpotLight: `angle`", [()])
@@ -250,11 +261,17 @@ def shadow_of(
     return held, ball
 
 
+def gloss_of(kind: str, gloss: Any) -> Distribution | None:
+    """What a light does to gloss, as it is held; None = nothing."""
+    return None if gloss is None else as_distribution(gloss, f"{kind}: `gloss`", [()])
+
+
 def append_lights(
     batch: SceneBatch,
     fields: dict[str, Tensor],
     shadow: Tensor | None = None,
     within: Sequence[float] | None = None,
+    gloss: Tensor | None = None,
 ) -> SceneBatch:
     """More lights behind those that the batch has.
 
@@ -264,6 +281,7 @@ def append_lights(
             and ``light_cone`` float32 [B, L, 2].
         shadow: Softness of their shadows, float32 [B, L]; None = they cast none.
         within: Centre and radius of the ball within which the shadows fall; None = around all objects.
+        gloss: Factor of what glossy surfaces mirror of them, float32 [B, L]; None = 1.
     """
     count, more = batch.light_kind.shape[1], fields["light_kind"].shape[1]
     changes: dict[str, Any] = dict(fields)
@@ -275,6 +293,10 @@ def append_lights(
         changes["light_shadow"] = torch.cat([before, none.expand(-1, more) if shadow is None else shadow], 1)
         columns = () if shadow is None else range(count, count + more)
         changes["shadow_columns"] = (*batch.shadow_lights, *columns)
+    if gloss is not None or batch.light_gloss is not None:
+        one = batch.exposure.new_ones(batch.images, 1)
+        before = one.expand(-1, count) if batch.light_gloss is None else batch.light_gloss
+        changes["light_gloss"] = torch.cat([before, one.expand(-1, more) if gloss is None else gloss], 1)
     if within is not None or batch.shadow_ball is not None:
         every = batch.exposure.new_zeros(batch.images, 1, 4)
         ball = (

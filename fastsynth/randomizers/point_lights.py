@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fastsynth.geometry import normalize
 from fastsynth.random import Choice, Distribution, Noise, as_distribution
-from fastsynth.randomizers.lights import DIRECTIONAL, POINT, append_lights, color_of, shadow_of
+from fastsynth.randomizers.lights import DIRECTIONAL, POINT, append_lights, color_of, gloss_of, shadow_of
 from fastsynth.randomizers.objects import largest
 from fastsynth.scene import Randomizer
 from fastsynth.types import MAX_LIGHTS, SceneBatch
@@ -30,6 +30,7 @@ class PointLights(Randomizer):
         shadow: Softness of their shadows, as of `PointLight` [m]; of those infinitely far away the part of `reach` that
             it is [rad].
         within: As of `PointLight`.
+        gloss: As of `PointLight`, of each light.
 
     Example:
         >>> import fastsynth as fs
@@ -50,6 +51,7 @@ class PointLights(Randomizer):
         directional: float = 0.0,
         shadow: Any = None,
         within: Sequence[float] | None = None,
+        gloss: Any = None,
     ) -> None:
         super().__init__()
         self.count: Distribution = as_distribution(count, "PointLights: `count`", [()])
@@ -65,6 +67,7 @@ class PointLights(Randomizer):
             raise ValueError(f"PointLights: `directional` must lie in [0, 1], but is {directional}.")
         self.reach = reach
         self.shadow, self.within = shadow_of("PointLights", shadow, within)
+        self.gloss = gloss_of("PointLights", gloss)
         self.kind: Distribution | None = Choice([POINT, DIRECTIONAL], [1 - directional, directional])
         if directional == 0:
             self.kind = None
@@ -89,4 +92,5 @@ class PointLights(Randomizer):
         shadow = None
         if self.shadow is not None:
             shadow = self.shadow.sample(noise).clamp(min=0)[:, None] * torch.where(far, 1 / self.reach, 1.0)
-        return append_lights(batch, fields, shadow, self.within)
+        gloss = None if self.gloss is None else self.gloss.sample(noise, slots)
+        return append_lights(batch, fields, shadow, self.within, gloss)

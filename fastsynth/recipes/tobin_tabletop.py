@@ -52,6 +52,7 @@ NUMBERS = {
     "light_intensity": ours((0.25, 1.2), "each, at 1.5 m"),
     "light_reach": ours(1.5, "[m]"),
     "directional": ours(0.5, "part of the lights without a place"),
+    "specular": ours((0.0, 2.0), "factor of what is mirrored of each light"),
     "shadow": ours(
         0.0, "hard: radius of the lamps [m]; the authors' renderer has shadows, and the paper says nothing of them"
     ),
@@ -116,6 +117,7 @@ def tobin_tabletop(
             "light.0.position": (0.6, -0.8, 1.5),
             "light.0.intensity": 0.7,
             "light.0.kind": 2,
+            "light.0.gloss": 1.0,
             "light.1.intensity": 0.25,
             "gloss.exponent": 16.0,
         },
@@ -124,7 +126,7 @@ def tobin_tabletop(
     }
     return Recipe(
         "tobin_tabletop",
-        2,
+        3,
         "Tobin et al. 2017, arXiv:1703.06907",
         n,
         n["size"],
@@ -156,6 +158,7 @@ def tobin_tabletop(
                 directional=n["directional"],
                 shadow=n["shadow"],
                 within=n["shadow_ball"],
+                gloss=Uniform(*n["specular"]),
             ),
             Ambient(Uniform(*n["ambient"])),
         ],

@@ -56,6 +56,7 @@ inline void draw_lit(Way way, const World& world, const Draw& shown, Results& re
   }
   const Ints panorama = {-1, 0};
   const Floats scale = {1.0f, 0.8f}, turn = {1.0f, 0.0f, 0.6f, 0.8f};
+  const Floats gloss = random_numbers(size_t(world.images) * shown.look.lights, 6);
   LightingView lighting{};
   lighting.maps = maps.data();
   lighting.cameras = cameras.data();
@@ -67,6 +68,7 @@ inline void draw_lit(Way way, const World& world, const Draw& shown, Results& re
   lighting.panorama = panorama.data();
   lighting.scale = scale.data();
   lighting.turn = turn.data();
+  lighting.gloss = gloss.data();
   lighting.panoramas = 1;
   lighting.levels = 4;
   lighting.visible = 1;
