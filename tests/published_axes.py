@@ -29,7 +29,6 @@ COLUMNS = {
     "uav": "rozantsev_uav",
 }
 
-NO_SHADOW = "missing: Those of up to twelve lights hardly show, and would cost more than all else."
 CUT_OFF = "a limit on targets"
 
 # By axis and marks, one a column: ● the publication says so, ○ it is implied, - it does not.
@@ -197,7 +196,7 @@ APPEARANCE = {
     ),
     ("Light from all around", "○-●--●○-"): dict(
         drive="background.0.light 0.55 to 1",
-        cars="light.1.sky 0.2 to 1",
+        cars="light.1.sky 0.05 to 0.25",
         eyes="light.1.ambient 0.8 to 1.2",
         vending="light.1.intensity 0.22 to 0.4",
     ),
@@ -208,7 +207,7 @@ APPEARANCE = {
     ("Shadows", "●○○--●○-"): dict(
         drive="without shadows",
         table="without shadows",
-        cars=NO_SHADOW,
+        cars="without shadows",
         eyes="soft shadows",
         vending="without shadows",
     ),

@@ -60,9 +60,37 @@ def test_everything_wears_a_photograph_but_where_it_is_off():
     assert (tremblay_cars(without=["textures"]).sample(4).texture_id == -1).all()
     assert not tremblay_cars(without=["augmentation"]).sample(4).effects
     lamp = tremblay_cars(without=["light"]).sample(4)
-    assert (lamp.light_kind > 0).sum(1).eq(1).all() and lamp.light_color[:, 0].unique().numel() == 1
+    assert (lamp.light_kind[:, :12] > 0).sum(1).eq(1).all()
+    assert all(lamp.light_color[:, row].unique().numel() == 1 for row in (0, 12))
     mirrored = torch.linalg.det(recipe.sample(64, aspect=ASPECT).camera_from_world) < 0
     assert 16 < int(mirrored.sum()) < 48  # half of the pictures are flipped
+
+
+def test_cars_darken_the_ground_below_them_and_nothing_else_changes():
+    off = ["textures", "augmentation", "distractors"]
+    lit, bare = (tremblay_cars(without=[*off, *more]).sample(32, aspect=ASPECT) for more in ([], ["shadows"]))
+    assert (lit.light_kind[:, 12] == 1).all() and lit.shadow_lights == (12,) and not bare.shadow_lights
+    frames = fs.render(lit, (80, 240), ("rgb", "instance_id", "depth"))
+    part = frames.rgb.mean(1) / fs.render(bare, (80, 240)).rgb.mean(1)
+    on_ground = frames.instance_id == lit.instances - 1
+    # Below a car, and far from all: the points of the ground that are seen.
+    ray = fs.geometry.invert_rigid(lit.camera_from_world)
+    below, away = [], []
+    for row in on_ground.flatten(1).any(1).nonzero()[:, 0].tolist():
+        down, across = on_ground[row].nonzero().unbind(1)
+        k = lit.intrinsics[row]
+        x = ((across + 0.5 - 120) / 80 - k[0, 2]) / k[0, 0]
+        y = ((down + 0.5 - 40) / 80 - k[1, 2]) / k[1, 1]
+        seen = torch.stack([x, y, torch.ones_like(x)], -1) * frames.depth[row, down, across, None]
+        point = seen @ ray[row, :3, :3].T + ray[row, :3, 3]
+        cars = lit.world_from_object[row, :14, :3, 3][lit.mesh_id[row, :14] >= 0]
+        apart = (point[:, None, :2] - cars[:, :2]).norm(dim=-1).amin(1)
+        inside = point[:, :2].norm(dim=-1) < 20
+        below.append(part[row, down, across][(apart < 0.9) & inside])
+        away.append(part[row, down, across][apart > 5])
+    below, away = torch.cat(below), torch.cat(away)
+    assert len(below) > 20 and below.mean() < 0.85
+    assert (away - 1).abs().max() < 1e-3
 
 
 def test_own_photographs_and_models():

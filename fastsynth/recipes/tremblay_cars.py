@@ -24,6 +24,7 @@ from fastsynth.random import Choice, LogUniform, Noise, Uniform, UniformRotation
 from fastsynth.randomizers import (
     Camera,
     CameraJitter,
+    DirectionalLight,
     FrustumPosition,
     ImageBackground,
     Materials,
@@ -64,6 +65,12 @@ NUMBERS = {
     "light_reach": ours(10.0, "[m]"),
     "planar_light": ours((0.2, 1.0), "light from above for the ambience; the paper gives no strength"),
     "planar_below": ours(0.1, "what comes from below"),
+    "planar_part": ours(
+        0.75, "of the planar light, comes straight from above and casts shadows; the rest from all over"
+    ),
+    "shadow": ours(0.2, "softness: angle from the middle of what shines to its rim [rad]"),
+    "shadow_ball": ours((0.0, 0.0, 0.7, 25.0), "where shadows fall: around the middle of the scene [m]"),
+    "shadow_texels": ours(256, "along a side of the map of what the planar light sees"),
     "ground": paper((0, 1), "visible or not; as often: ours"),
     "brightness": ours((-0.12, 0.12), "augmentation; no magnitudes are given"),
     "contrast": ours((0.75, 1.3), "augmentation"),
@@ -83,8 +90,8 @@ def tremblay_cars(assets: Assets | None = None, photos: Any = None, without: Seq
     Args:
         assets: Cars of about 4 m that stand on z = 0; 36 stand-ins by default.
         photos: For backgrounds and for all surfaces: image files as for `ImageBackground`, or `Textures` that repeat.
-        without: "light" (one fixed lamp), "textures" (plain colours), "half_textures", "distractors", "ground",
-            "augmentation" (all of it), "brightness_contrast", "noise".
+        without: "light" (one fixed lamp), "shadows", "textures" (plain colours), "half_textures", "distractors",
+            "ground", "augmentation" (all of it), "brightness_contrast", "noise".
 
     Example:
         >>> import fastsynth as fs
@@ -104,13 +111,17 @@ def tremblay_cars(assets: Assets | None = None, photos: Any = None, without: Seq
     turn, spread = deg(n["turn"]), deg(n["spread"])
     # The vertical angle that a horizontal one has at the size of the system's pictures.
     fov = 2 * math.atan(math.tan(deg(n["fov"]) / 2) * n["size"][0] / n["size"][1])
+    # One strength for both parts of the planar light.
+    part = n["planar_part"]
+    planar = Uniform(*(strength * (1 - part) for strength in n["planar_light"]))
     axes = {
         "light": {
             "light.0.count": 1,
             "light.0.position": (6.0, -8.0, 10.0),
             "light.0.intensity": 0.6,
-            "light.1.sky": 0.4,
+            "light.1.sky": 0.4 * (1 - part),
         },
+        "shadows": {"light.2.shadow": None},
         "textures": {"materials.1": OFF},
         "half_textures": {"materials.1.texture": Choice(range((len(pool) + 1) // 2))},
         "distractors": {"objects.1.count": 0},
@@ -121,7 +132,7 @@ def tremblay_cars(assets: Assets | None = None, photos: Any = None, without: Seq
     }
     return Recipe(
         "tremblay_cars",
-        1,
+        2,
         "Tremblay et al. 2018, arXiv:1804.06516",
         n,
         n["size"],
@@ -163,7 +174,8 @@ def tremblay_cars(assets: Assets | None = None, photos: Any = None, without: Seq
                 Uniform(*n["light_intensity"]),
                 reach=n["light_reach"],
             ),
-            SkyAmbient(Uniform(*n["planar_light"]), n["planar_below"]),
+            SkyAmbient(planar, n["planar_below"]),
+            DirectionalLight((0.0, 0.0, 1.0), planar, part / (1 - part), shadow=n["shadow"], within=n["shadow_ball"]),
         ],
         background=ImageBackground(pool),
         materials=[
@@ -174,6 +186,7 @@ def tremblay_cars(assets: Assets | None = None, photos: Any = None, without: Seq
         crop=RandomCrop(Uniform(*n["crop"])),
         photometric=Photometric(Uniform(*n["brightness"]), Uniform(*n["contrast"])),
         noise=GaussianNoise(Uniform(*n["noise"])),
+        shadow_size=n["shadow_texels"],
         lod=0.5,
     )
 
