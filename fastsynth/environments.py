@@ -191,13 +191,14 @@ def _mirrored(finest: Tensor, side: int, roughness: float, model: str) -> Tensor
     to, solid = octahedral_directions(pooled, device).flatten(0, 1), solid.flatten()
     alpha_2 = max(roughness, 0.045) ** 4
     mirrored = []
-    for directions in octahedral_directions(side, device).flatten(0, 1).split(max(1, (1 << 23) // len(to))):
+    for directions in octahedral_directions(side, device).flatten(0, 1).split(max(1, (1 << 21) // len(to))):
         cosine = directions @ to.T
         half = ((1 + cosine) / 2).clamp(min=0)  # (n.h)^2, as n = v
         if model == "ggx":
             lobe = 1 / (half * (alpha_2 - 1) + 1) ** 2
         else:
             lobe = half ** (1 / alpha_2 - 1)  # (n.h)^s, s = 2 / alpha^2 - 2
+        lobe = torch.where(lobe > 1e-20, lobe, 0)  # what is smaller changes nothing, and denormals are slow
         lobe = lobe * cosine.clamp(min=0) * solid
         lobe = lobe / lobe.sum(1, keepdim=True).clamp(min=1e-30)
         mirrored.append(source @ lobe.T)

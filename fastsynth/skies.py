@@ -30,12 +30,17 @@ def environments(n: int = 8, seed: int = 0, height: int = 64, side: int | None =
 
 def panorama(random: np.random.Generator, height: int, room: bool) -> np.ndarray:
     """One equirectangular picture, linear float32 [height, 2 height, 3]."""
+    direction = directions(height)
+    light = _room(random, direction) if room else _sky(random, direction)
+    return light.astype(np.float32)
+
+
+def directions(height: int) -> np.ndarray:
+    """Unit vectors at the pixels of an equirectangular picture, float64 [height, 2 height, 3]."""
     up = (0.5 - (np.arange(height) + 0.5) / height) * math.pi
     around = (0.5 - (np.arange(2 * height) + 0.5) / (2 * height)) * 2 * math.pi
     up, around = np.meshgrid(up, around, indexing="ij")
-    direction = np.stack([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)], -1)
-    light = _room(random, direction) if room else _sky(random, direction)
-    return light.astype(np.float32)
+    return np.stack([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)], -1)
 
 
 def _sky(random: np.random.Generator, direction: np.ndarray) -> np.ndarray:
@@ -43,14 +48,14 @@ def _sky(random: np.random.Generator, direction: np.ndarray) -> np.ndarray:
     z = direction[..., 2:]
     zenith, horizon = np.array([0.12, 0.25, 0.65]) * random.uniform(0.6, 1.4), np.array([0.75, 0.8, 0.85])
     sky = horizon + (zenith - horizon) * np.sqrt(np.clip(z, 0, 1))
-    cloud = np.clip(_waves(random, direction * np.array([1, 1, 3.0]), 6) - random.uniform(-0.2, 0.6), 0, 0.8)
+    cloud = np.clip(waves(random, direction * np.array([1, 1, 3.0]), 6) - random.uniform(-0.2, 0.6), 0, 0.8)
     sky = sky + (random.uniform(0.6, 1.0) - sky) * cloud
     height, turn = random.uniform(0.15, 1.3), random.uniform(0, 2 * math.pi)
     sun = np.array([math.cos(height) * math.cos(turn), math.cos(height) * math.sin(turn), math.sin(height)])
     apart = np.arccos(np.clip(direction @ sun, -1, 1))[..., None]
     warm = np.array([1.0, 0.9, 0.75]) ** (1 + 2 * math.exp(-3 * height))
     sky = sky + warm * (random.uniform(20, 80) * np.exp(-((apart / 0.06) ** 2)) + 0.6 * np.exp(-apart / 0.3))
-    ground = np.array([0.22, 0.2, 0.16]) * random.uniform(0.5, 1.2, 3) * (1 + 0.3 * _waves(random, direction, 9))
+    ground = np.array([0.22, 0.2, 0.16]) * random.uniform(0.5, 1.2, 3) * (1 + 0.3 * waves(random, direction, 9))
     part = 1 / (1 + np.exp(-np.clip(z / 0.01, -60, 60)))
     return ground + (sky - ground) * part
 
@@ -59,7 +64,7 @@ def _room(random: np.random.Generator, direction: np.ndarray) -> np.ndarray:
     """Walls, a ceiling and a floor of dull colours, and a few bright panels with soft rims."""
     wall, ceiling, floor = random.uniform(0.15, 0.5, (3, 3)) * np.array([[1], [1.4], [0.5]])
     z = direction[..., 2:]
-    light = wall * (1 + 0.15 * _waves(random, direction, 4))
+    light = wall * (1 + 0.15 * waves(random, direction, 4))
     light = (
         light + (ceiling - light) / (1 + np.exp(-(z - 0.55) / 0.03)) + (floor - light) / (1 + np.exp((z + 0.45) / 0.03))
     )
@@ -77,8 +82,8 @@ def _room(random: np.random.Generator, direction: np.ndarray) -> np.ndarray:
     return light
 
 
-def _waves(random: np.random.Generator, direction: np.ndarray, frequency: float) -> np.ndarray:
-    """Smooth noise of mean 0 on the sphere, about in [-1, 1], [..., 1]."""
+def waves(random: np.random.Generator, direction: np.ndarray, frequency: float) -> np.ndarray:
+    """Smooth noise of mean 0 by direction or place, about in [-1, 1]: [..., 3] -> [..., 1]."""
     total = np.zeros(direction.shape[:-1])
     for octave in range(4):
         for _ in range(3):

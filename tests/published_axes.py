@@ -201,7 +201,7 @@ APPEARANCE = {
         vending="light.1.intensity 0.22 to 0.4",
     ),
     ("Panoramas", "○----●--"): dict(
-        drive="background.0.horizon; missing: Two colours of a sky stand in for a panorama.",
+        drive="background.0.choice 32 values; light.0.azimuth 0 to 360°; the glow where the sun is",
         eyes="light.1.choice 18 values; light.1.rotation 0 to 360°; ranges of the generator",
     ),
     ("Shadows", "●○○--●○-"): dict(
@@ -255,7 +255,7 @@ IMAGE = {
         paste="objects.angle ±30°, 61 values; without rotation",
     ),
     ("Exposure, fog, rain", "●----●--"): dict(
-        drive="background.0.exposure -0.35 to 1.5; fog.extinction 0.0006 to 0.05; rain.drops 0 to 0.006",
+        drive="background.0.ev -0.35 to 1.5; fog.extinction 0.0006 to 0.05; rain.drops 0 to 0.006",
         eyes="light.1.exposure -1 to -0.737; ranges of the generator",
     ),
     ("Grey pictures", "-----○-●"): dict(eyes="grey with `gray`", uav="grey, and noise on the object"),

@@ -136,6 +136,7 @@ TESTS = {
     "models without labels": LAYERS,
     "one target": SOLIDS,
     "other than with index 1": f"{OFF}[refraction]",
+    "the glow where the sun is": f"{DRIVE}::test_the_sky_glows_where_the_sun_is",
     "overlap up to 0.3": LIMITS,
     "overlap up to 0.75": f"{PASTE}::test_no_box_is_covered_beyond_the_limit",
     "rain wets everything": f"{DRIVE}::test_paint_is_the_vehicles_alone_and_rain_wets_everything",

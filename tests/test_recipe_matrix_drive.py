@@ -49,6 +49,44 @@ def test_every_hour_and_weather_has_its_own_light():
         assert lamps.all() if n[name]["lamps"] else not lamps.any()
 
 
+def test_the_sky_glows_where_the_sun_is():
+    recipe = drive()
+    batch = recipe.sample(256, aspect=ASPECT)
+    sun = -batch.light_direction[:, 0]
+    clear = batch.params[WEATHER] == recipe.numbers["weathers"].index("clear")
+    sky = recipe.background[0].environments
+    assert len(sky) == 32 and batch.environment_id.unique().numel() == 32
+    # Of all directions the brightest, where nothing hides it.
+    turned = batch.replace(environment_scale=torch.ones(256))
+    ways = fs.environments.octahedral_directions(96).flatten(0, 1)
+    found = fs.environment.radiance(turned, ways.expand(256, -1, -1)).sum(-1)
+    brightest = ways[found.argmax(1)]
+    apart = (brightest * sun).sum(-1).clamp(-1, 1).acos()[clear].rad2deg()
+    assert len(apart) > 40 and apart.max() < 12  # two heights in a range of up to 35 degrees
+    # From above, and dark below.
+    down = torch.tensor([0.3, 0.2, -0.9]).expand(256, 1, 3)
+    up = found[:, ways[:, 2] > 0.1].mean(1)
+    assert (fs.environment.radiance(turned, down).sum((1, 2)) < up).all()
+    # A row of the table for each time and weather, whichever the sun's height.
+    row = batch.params[TIME] * 4 + batch.params[WEATHER]
+    assert torch.equal(batch.environment_id.long() // 2, row)
+
+
+def test_photographs_are_behind_and_panoramas_light():
+    photos = fs.Textures.from_images([torch.full((8, 16, 3), 40 * row, dtype=torch.uint8) for row in range(1, 4)])
+    recipe = matrix_drive(photos=photos, without=["weather"])
+    batch = recipe.sample(8, aspect=ASPECT)
+    assert not batch.environment_visible and (batch.photo_id >= 0).all()
+    frames = fs.render(batch.replace(effects=()), SIZE, ("rgb", "instance_id"))
+    alike = drive().sample(8, aspect=ASPECT)
+    assert torch.equal(batch.params["light.0.azimuth"], alike.params["light.0.azimuth"])
+    for row in range(8):
+        sky = frames.rgb[row][:, frames.instance_id[row] < 0]
+        assert sky.shape[1] == 0 or sky.std(1).max() < 0.02  # an even photograph, no clouds
+    other = fs.render(batch.replace(effects=(), environment_azimuth=batch.environment_azimuth + 2.0), SIZE).rgb
+    assert not torch.equal(other, frames.rgb)
+
+
 def bounds(cell):
     return cell if isinstance(cell, list) else (cell, cell)
 

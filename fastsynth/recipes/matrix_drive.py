@@ -6,6 +6,7 @@ nothing randomized beyond reason. The boxes are tight around what is seen.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 
 from fastsynth.assets import Assets
 from fastsynth.effects import Fog
+from fastsynth.environments import Environments
 from fastsynth.geometry import deg
 from fastsynth.random import Choice, LogUniform, Noise, Table, Uniform, as_distribution
 from fastsynth.randomizers import ImageBackground, Only
@@ -20,6 +22,7 @@ from fastsynth.recipes.assets_street import GROUPS, STREETS, street, town
 from fastsynth.recipes.lanes import AlongRoad, RoadCamera, Roads, TheStreet
 from fastsynth.recipes.numbers import Numbers, memory, ours
 from fastsynth.recipes.recipe import OFF, Recipe
+from fastsynth.recipes.skies import SkyOf, skies
 from fastsynth.recipes.sky import HeadLamp, Sky, StreetLamps, Sun, Wetness
 from fastsynth.recipes.streaks import Streaks
 from fastsynth.scene import Randomizer
@@ -113,12 +116,56 @@ NUMBERS = {
             "fog": (0.03, 0.03, 0.034),
         }
     ),
-    "clear": ours({"sun": 1.0, "cloud": 0.0, "sky": 0.55, "fog": 0.0006, "wet": 0.0, "drops": 0.0}),
-    "overcast": ours({"sun": 0.06, "cloud": 0.85, "sky": 1.0, "fog": 0.002, "wet": 0.0, "drops": 0.0}),
-    "fog": ours({"sun": 0.03, "cloud": 0.9, "sky": 0.9, "fog": [0.012, 0.05], "wet": 0.1, "drops": 0.0}),
-    "rain": ours(
-        {"sun": 0.04, "cloud": 0.95, "sky": 0.75, "fog": [0.003, 0.01], "wet": [0.6, 1.0], "drops": [0.0015, 0.006]}
+    "clear": ours(
+        {
+            "sun": 1.0,
+            "cloud": 0.0,
+            "scattered": 0.3,
+            "relief": 0.0,
+            "sky": 0.55,
+            "fog": 0.0006,
+            "wet": 0.0,
+            "drops": 0.0,
+        }
     ),
+    "overcast": ours(
+        {
+            "sun": 0.06,
+            "cloud": 0.85,
+            "scattered": 0.0,
+            "relief": 0.5,
+            "sky": 1.0,
+            "fog": 0.002,
+            "wet": 0.0,
+            "drops": 0.0,
+        }
+    ),
+    "fog": ours(
+        {
+            "sun": 0.03,
+            "cloud": 0.9,
+            "scattered": 0.0,
+            "relief": 0.1,
+            "sky": 0.9,
+            "fog": [0.012, 0.05],
+            "wet": 0.1,
+            "drops": 0.0,
+        }
+    ),
+    "rain": ours(
+        {
+            "sun": 0.04,
+            "cloud": 0.95,
+            "scattered": 0.0,
+            "relief": 0.6,
+            "sky": 0.75,
+            "fog": [0.003, 0.01],
+            "wet": [0.6, 1.0],
+            "drops": [0.0015, 0.006],
+        }
+    ),
+    "sun_heights": ours(2, "panoramas for each time and weather; drawn, as the skies of the paper's game are not ours"),
+    "sky_texels": ours(128, "along a side of the map of all directions"),
     "sun_softness": ours(0.0047, "angle from the sun's centre to its rim, of its shadows [rad]"),
     "shadow_texels": ours(768, "along a side of the map of what the sun sees; the paper's game casts shadows, too"),
     "wet_roughness": ours(0.16, "of what is soaked"),
@@ -136,7 +183,7 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
 
     Args:
         assets: Vehicles that head along +x and stand on z = 0; 40 stand-ins by default.
-        photos: Skies: image files as for `ImageBackground`, or `Textures`; a gradient by default.
+        photos: Skies: image files as for `ImageBackground`, or `Textures`; by default panoramas, which give light.
         without: "time" (always noon), "weather" (always clear), "shadows", "vehicles" (one alone), "paint",
             "occluders" (no poles, trees, people), "buildings", "place" (a straight street), "camera".
 
@@ -159,6 +206,14 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
     roads = Roads([street(*kind) for kind in STREETS])
     time, weather = (Table({name: _cells(n[name]) for name in n[which]}) for which in ("times", "weathers"))
     azimuth = Uniform(0.0, deg(360.0))
+    panorama = SkyOf(
+        time.row,
+        weather.row,
+        time["sun"],
+        [_cells(n[name])["sun"] for name in n["times"]],
+        len(n["weathers"]),
+        n["sun_heights"],
+    )
     pan, turn = deg(n["camera_pan"]), deg(n["off_heading"])
     camera = RoadCamera(
         roads,
@@ -183,16 +238,15 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
         "time": {
             "light.0.elevation": noon["sun"],
             "light.0.color": noon["light"],
-            f"{sky}.top": noon["top"],
-            f"{sky}.horizon": noon["horizon"],
-            f"{sky}.exposure": noon["ev"],
+            f"{sky}.choice.time": n["times"].index("noon"),
+            f"{sky}.ev": noon["ev"],
             "light.1.intensity": noon["lamps"],
             "fog.color": noon["fog"],
             "rain.brightness": noon["streak"],
         },
         "weather": {
             "light.0.intensity": clear["sun"],
-            f"{sky}.cloud": clear["cloud"],
+            f"{sky}.choice.weather": n["weathers"].index("clear"),
             f"{sky}.light": clear["sky"],
             "fog.extinction": clear["fog"],
             "wetness.wet": clear["wet"],
@@ -208,7 +262,7 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
     }
     return Recipe(
         "matrix_drive",
-        1,
+        2,
         "Johnson-Roberson et al. 2017, arXiv:1610.01983",
         n,
         n["size"],
@@ -244,7 +298,14 @@ def matrix_drive(assets: Assets | None = None, photos: Any = None, without: Sequ
         ],
         background=[
             *([] if photos is None else [ImageBackground(photos)]),
-            Sky(time["top"], time["horizon"], weather["cloud"], weather["sky"], time["ev"]),
+            Sky(
+                _skies(n["times"], n["weathers"], n["sun_heights"], n["sky_texels"]),
+                azimuth,
+                panorama,
+                weather["sky"],
+                time["ev"],
+                background=photos is None,
+            ),
         ],
         materials=Only(Paint(Choice(n["paint"], n["paint_share"]), Uniform(*n["paint_shade"])), rows["vehicle"]),
         wetness=Wetness(weather["wet"], n["wet_roughness"]),
@@ -269,6 +330,12 @@ class Paint(Randomizer):
         """Multiply the colours of all instances."""
         color = self.color.sample(noise, batch.instances) * self.shade.sample(noise, batch.instances)[..., None]
         return batch.replace(base_color=batch.base_color * torch.nn.functional.pad(color, (0, 1), value=1.0))
+
+
+@functools.lru_cache(maxsize=4)
+def _skies(times: Sequence[str], weathers: Sequence[str], heights: int, texels: int) -> Environments:
+    """The panoramas, made once."""
+    return skies([NUMBERS[name].value for name in times], [NUMBERS[name].value for name in weathers], heights, texels)
 
 
 def _cells(row: dict[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 
+from fastsynth.environments import Environments
 from fastsynth.geometry import invert_rigid, normalize
 from fastsynth.random import Distribution, Noise, as_distribution
-from fastsynth.randomizers import DirectionalLight, SpotLight
-from fastsynth.randomizers.lights import DIRECTIONAL, POINT, SPOT, append_lights, sky_and_ground
+from fastsynth.randomizers import DirectionalLight, EnvironmentLight, SpotLight
+from fastsynth.randomizers.lights import DIRECTIONAL, POINT, SPOT, append_lights
 from fastsynth.recipes.lanes import RoadCamera, Roads
 from fastsynth.scene import Randomizer
 from fastsynth.types import SceneBatch
@@ -40,38 +41,31 @@ class Sun(DirectionalLight):
         return self.append(batch, noise, DIRECTIONAL, light_direction=-direction)
 
 
-class Sky(Randomizer):
-    """The sky behind everything, the light that it gives, and the sensor's answer to it.
+class Sky(EnvironmentLight):
+    """The sky behind everything, the light that it gives, what mirrors it, and the sensor's answer to it.
 
     Args:
-        top: Linear r g b overhead.
-        horizon: Linear r g b at the horizon, in the middle of the picture.
-        cloud: Part of the colour that clouds take away, in [0, 1].
-        light: What a white surface reflects that faces up, as a part of the sky's mean.
-        exposure: EV.
+        skies: As of `EnvironmentLight`.
+        azimuth: Of the sun, which the panoramas have towards +x [rad].
+        choice: As of `EnvironmentLight`.
+        light: What a white surface reflects that faces up, as a part of the harmonics of the panoramas.
+        ev: Exposure of the sensor.
+        background: As of `EnvironmentLight`.
     """
 
-    def __init__(self, top: Any, horizon: Any, cloud: Any, light: Any, exposure: Any) -> None:
-        super().__init__()
-        self.top: Distribution = as_distribution(top, "Sky: `top`", [(3,)])
-        self.horizon: Distribution = as_distribution(horizon, "Sky: `horizon`", [(3,)])
-        self.cloud: Distribution = as_distribution(cloud, "Sky: `cloud`", [()])
+    def __init__(
+        self, skies: Environments, azimuth: Any, choice: Distribution, light: Any, ev: Any, background: bool = True
+    ) -> None:
+        super().__init__(skies, azimuth, background=background, choice=choice)
         self.light: Distribution = as_distribution(light, "Sky: `light`", [()])
-        self.exposure: Distribution = as_distribution(exposure, "Sky: `exposure`", [()])
+        self.ev: Distribution = as_distribution(ev, "Sky: `ev`", [()])
 
     def forward(self, batch: SceneBatch, noise: Noise) -> SceneBatch:
-        """Set background, ambient light and exposure."""
-        cloud = self.cloud.sample(noise)[:, None]
-        top, horizon = self.top.sample(noise), self.horizon.sample(noise)
-        red, green, blue = ((top + horizon) / 2).split(1, -1)
-        grey = (red + green + blue) / 3
-        top, horizon = top + cloud * (grey - top), horizon + cloud * (grey - horizon)
-        above = (top + horizon) / 2 * self.light.sample(noise)[:, None]
+        """Set panorama, ambient light and exposure."""
+        batch = super().forward(batch, noise)
         return batch.replace(
-            # The lower half lies behind the ground: its row is chosen so that the middle has the horizon's colour.
-            background_color=torch.stack([top, (2 * horizon - top).clamp(min=0)], 1),
-            ambient=sky_and_ground(above, 0.35 * above),
-            exposure=batch.exposure + self.exposure.sample(noise),
+            ambient=batch.ambient * self.light.sample(noise)[:, None, None],
+            exposure=batch.exposure + self.ev.sample(noise),
         )
 
 
