@@ -319,7 +319,7 @@ def page() -> str:
                     lacks.setdefault((axis, reason), []).append(f"`{COLUMNS[name]}`")
         lines.append("")
     lines.append("## What is missing\n")
-    lines += [f"- {axis}, {', '.join(names)}: {reason}" for (axis, reason), names in lacks.items()]
+    lines += [f"- {axis}, {', '.join(names)}: {reason}" for (axis, reason), names in lacks.items()] or ["Nothing."]
     return "\n".join(lines) + "\n"
 
 
