@@ -29,9 +29,9 @@ def shape(recipe: Recipe, height: int) -> tuple[int, int]:
 
 
 def exactness(recipe: Recipe, objects: int, height: int) -> dict[str, object]:
-    """Draws at least so many objects that are in the picture and counts their labels again; raises where one is off."""
+    """Counts the labels of so many objects in pictures, and of as many after augmentation; raises where one is off."""
     size, seen, images, warped = shape(recipe, height), 0, 0, 0
-    while seen < objects:
+    while min(seen, warped) < objects:
         index = range(images, images + BATCH)
         frames = fs.render(recipe.sample(index, seed=7, aspect=size[1] / size[0]), size, labels_of(recipe.sample(1)))
         wrong = problems(frames)
