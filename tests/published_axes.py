@@ -201,7 +201,7 @@ APPEARANCE = {
         vending="light.1.intensity 0.22 to 0.4",
     ),
     ("Panoramas", "○----●--"): dict(
-        drive="background.0.choice 32 values; light.0.azimuth 0 to 360°; the glow where the sun is",
+        drive="32 skies; light.0.azimuth 0 to 360°; the glow where the sun is",
         eyes="light.1.choice 18 values; light.1.rotation 0 to 360°; ranges of the generator",
     ),
     ("Shadows", "●○○--●○-"): dict(

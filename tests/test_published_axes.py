@@ -147,6 +147,7 @@ TESTS = {
     "20 components": f"{EYES}::test_the_shape_model_is_one",
 }
 PROPERTIES = {
+    "32 skies": lambda b: kinds(b.environment_id) == 32,
     "33 products in 2 views": lambda b: (
         kinds(b.params["objects.targets"]) == 66
         and len({b.assets.mesh_names[row].rsplit("_", 1)[0] for row in b.params["objects.targets"].unique()}) == 33

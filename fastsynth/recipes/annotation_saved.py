@@ -127,9 +127,9 @@ def annotation_saved(
 
     Image i holds the next objects of the curriculum, as many as find room by what is seen of them: for each scale from
     near to far, for each view of an icosphere, for each turn in the picture, for each object. `recipe.schedule` says
-    how many images a pass has. Objects are packed
-    at random places within the limits of overlap and truncation; behind them are models from another set, as many as it
-    takes to cover every pixel; small models hide parts of them. All three layers share noise and blur.
+    how many images a pass has. Objects are packed at random places within the limits of overlap and truncation; behind
+    them are models from another set, as many as it takes to cover every pixel; small models hide parts of them. All
+    three layers share noise and blur.
 
     Args:
         assets: Targets, each mesh a class of its own or not; by default 64 drawn products.

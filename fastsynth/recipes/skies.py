@@ -64,9 +64,7 @@ class SkyOf(Distribution):
         low, high = self.bounds[time].unbind(-1)
         part = (self.elevation.sample(noise).detach() - low) / (high - low)
         height = (part * self.heights).long().clamp(0, self.heights - 1)
-        value = (time * self.weathers + weather) * self.heights + height
-        noise.of(self).note(value)
-        return value
+        return (time * self.weathers + weather) * self.heights + height
 
 
 def skies(
